@@ -13,12 +13,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-type hashWriter struct{ hash.Hash }
+type hashWriter struct{ sum hash.Hash }
 
-func newHashWriter() hashWriter { return hashWriter{sha256.New()} }
+func newHashWriter() hashWriter { return hashWriter{sum: sha256.New()} }
+
+func (h hashWriter) Write(p []byte) (int, error) { return h.sum.Write(p) }
 
 func (h hashWriter) Hash() v1.Hash {
-	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.sum.Sum(nil))}
 }
 
 // publish syncs f, gives it its mode and renames it to path.
