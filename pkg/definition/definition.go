@@ -81,6 +81,19 @@ type DebianLayer struct {
 	// Sources writes apt's sources for the public mirror of Alibaba Cloud,
 	// so that `apt-get update` works inside the image.
 	Sources bool `json:"sources,omitempty"`
+	// Accept lists maintainer scripts that imgbuild does not know and whose
+	// author of the definition has read: they are not run.
+	Accept []AcceptedScript `json:"accept,omitempty"`
+}
+
+// AcceptedScript is one maintainer script that someone has read and found to
+// need nothing in an image.
+type AcceptedScript struct {
+	Package string `json:"package"`
+	Script  string `json:"script"`
+	// SHA256 is the hex hash of the script's text; another text is unknown again.
+	SHA256 string `json:"sha256"`
+	Reason string `json:"reason"`
 }
 
 // GoLayer is the Go toolchain of the image's version in /usr/local/go.
