@@ -42,7 +42,8 @@ func (s *Store) Record(kind, key string, value any) (bool, error) {
 	return true, nil
 }
 
-// PutRecord writes a record over an older one of the same kind and key.
+// PutRecord writes a record over an older one of the same kind and key. kind
+// is one of the program's own words, never input.
 func (s *Store) PutRecord(kind, key string, value any) error {
 	v, err := json.Marshal(value)
 	if err != nil {
@@ -52,23 +53,26 @@ func (s *Store) PutRecord(kind, key string, value any) error {
 	if err != nil {
 		return err
 	}
-	path := s.recordPath(kind, key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("writing the %s record to the store: %w", kind, err)
+	if err := s.writeRecord(s.recordPath(kind, key), b); err != nil {
+		return fmt.Errorf("writing the %s record to the store: %w", kind, s.explain(err))
 	}
-	f, err := s.TempFile("record-*")
+	return nil
+}
+
+func (s *Store) writeRecord(path string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Join(s.root, "tmp"), "record-*")
 	if err != nil {
-		return fmt.Errorf("writing the %s record to the store: %w", kind, err)
+		return err
 	}
 	if _, err := f.Write(b); err != nil {
 		f.Close()
 		os.Remove(f.Name())
-		return fmt.Errorf("writing the %s record to the store: %w", kind, err)
+		return err
 	}
-	if err := publish(f, path, 0o644); err != nil {
-		return fmt.Errorf("writing the %s record to the store: %w", kind, err)
-	}
-	return nil
+	return publish(f, path, 0o644)
 }
 
 func sum(b []byte) string {
