@@ -1,7 +1,6 @@
 package definition
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -104,16 +103,19 @@ func (v Values) expand(x reflect.Value) reflect.Value {
 	return out
 }
 
-// checkPlaceholders returns what is wrong with the placeholders of s: one that
-// is not among allowed.
-func checkPlaceholders(s string, allowed []string) error {
+// checkPlaceholders returns what is wrong with the placeholders of s, where one
+// is not among allowed, and what to do.
+func checkPlaceholders(s string, allowed []string) (what, do string) {
 	for _, m := range placeholder.FindAllString(s, -1) {
 		if m[0] == '$' {
 			continue
 		}
 		if name := strings.Trim(m, "{}"); !slices.Contains(allowed, name) {
-			return fmt.Errorf("unknown placeholder %s; %s", m, suggest(name, allowed, "use one of {%s}", "}, {"))
+			if len(allowed) == 0 {
+				return "the placeholder " + m + " is not replaced here", "write it out"
+			}
+			return "unknown placeholder " + m, suggest(name, allowed, "the placeholders here are {%s}", "}, {")
 		}
 	}
-	return nil
+	return "", ""
 }

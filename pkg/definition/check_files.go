@@ -1,0 +1,99 @@
+package definition
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/pkg/definition/internal/grammar"
+)
+
+// maxID is the greatest user or group id that a definition may use; the one
+// above it, (uid_t)-1, means "unchanged" to chown(2).
+const maxID = 1<<31 - 2
+
+// fileList checks a files layer and reads the contents it takes from beside
+// the definition.
+func (c checker) fileList(list string, files []File) {
+	c.some(list, len(files))
+	for i, f := range files {
+		path := at(list, i)
+		if c.bad[path] {
+			continue
+		}
+		if c.path(path+"/path", f.Path) {
+			switch earlier := slices.IndexFunc(files[:i], func(g File) bool { return g.Path == f.Path }); {
+			case f.Path == "/":
+				c.add(path+"/path", "the file is the root of the image", "name something below it")
+			case earlier >= 0:
+				c.add(path+"/path", fmt.Sprintf("the path %q is there twice", f.Path), "keep one of them")
+			}
+		}
+		c.fileKind(path, f)
+		c.match(path+"/mode", f.Mode, grammar.Mode)
+		for key, id := range map[string]int{"uid": f.UID, "gid": f.GID} {
+			if c.has(path+"/"+key) && (id < 0 || id > maxID) {
+				c.add(path+"/"+key, fmt.Sprintf("%s is %d", key, id), fmt.Sprintf("use 0 to %d", maxID))
+			}
+		}
+	}
+}
+
+// fileKind checks that a file is exactly one of the four kinds.
+func (c checker) fileKind(path string, f File) {
+	var has []string
+	for _, k := range []string{"source", "content", "link", "dir"} {
+		if c.written(path + "/" + k) {
+			has = append(has, k)
+		}
+	}
+	switch {
+	case len(has) == 0:
+		c.add(path, "the file has no content", `add one of source, content (content: "" for an empty file), link, dir`)
+	case len(has) > 1:
+		c.add(path+"/"+has[1], "the file has "+strings.Join(has, " and "), "keep one of them")
+	}
+	if c.has(path+"/dir") && !f.Dir {
+		c.add(path+"/dir", "dir is false", "leave it out")
+	}
+	if c.match(path+"/link", f.Link, grammar.Text) {
+		c.placeholders(path+"/link", f.Link, Placeholders())
+		if c.written(path + "/mode") {
+			c.add(path+"/mode", "a symbolic link has no mode", "leave it out")
+		}
+	}
+	c.placeholders(path+"/content", f.Content, Placeholders())
+	if c.has(path + "/source") {
+		c.source(path+"/source", f.Source)
+	}
+}
+
+// source reads a file from beside the definition.
+func (c checker) source(path, source string) {
+	c.placeholders(path, source, nil)
+	if !fs.ValidPath(source) || source == "." || strings.ContainsAny(source, `\:`) {
+		c.add(path, fmt.Sprintf("source %q is not inside the definition's folder", source), "use a path relative to it, with / and without . and ..")
+		return
+	}
+	if _, ok := c.d.Files[source]; ok {
+		return
+	}
+	if c.files == nil {
+		c.add(path, fmt.Sprintf("source %q can not be read here", source), "put the definition into a file and give its path")
+		return
+	}
+	content, err := c.files(source)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.add(path, fmt.Sprintf("source %q does not exist", source), "put the file beside the definition")
+	case err != nil:
+		c.add(path, fmt.Sprintf("reading source %q: %v", source, err), "make it a file that can be read")
+	default:
+		if c.d.Files == nil {
+			c.d.Files = map[string][]byte{}
+		}
+		c.d.Files[source] = content
+	}
+}

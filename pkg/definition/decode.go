@@ -1,0 +1,215 @@
+package definition
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// decoder fills a value from YAML nodes by the json tags of its type: a field
+// without omitempty must be written. It takes the plain part of YAML only, so
+// that what a reviewer reads is what is built: no anchors, aliases, merge keys
+// and tags, and no guessing of types.
+type decoder struct{ *report }
+
+// decode reads n, which is at path, into v.
+func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
+	d.at[path] = place{n.Line, n.Column}
+	if !d.plain(n, path) {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.decode(n, path, v.Elem())
+	case reflect.Struct:
+		if d.is(n, path, yaml.MappingNode, "", "a mapping, such as {key: value}") {
+			d.structure(n, path, v)
+		}
+	case reflect.Map:
+		if d.is(n, path, yaml.MappingNode, "", "a mapping, such as {key: value}") {
+			d.mapping(n, path, v)
+		}
+	case reflect.Slice:
+		if d.is(n, path, yaml.SequenceNode, "", "a list, such as [a, b]") {
+			v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+			for i, item := range n.Content {
+				d.decode(item, path+"/"+strconv.Itoa(i), v.Index(i))
+			}
+		}
+	case reflect.String:
+		d.text(n, path, v)
+	case reflect.Bool:
+		if d.is(n, path, yaml.ScalarNode, "!!bool", "true or false") {
+			v.SetBool(strings.EqualFold(n.Value, "true"))
+		}
+	case reflect.Int:
+		if d.is(n, path, yaml.ScalarNode, "!!int", "a whole number") {
+			i, err := strconv.ParseInt(n.Value, 10, 32)
+			if err != nil {
+				d.fail(path, fmt.Sprintf("%s is %q", last(path), n.Value), "use a decimal number below 2147483648")
+			}
+			v.SetInt(i)
+		}
+	default:
+		panic("definition: no decoder for " + v.Type().String())
+	}
+}
+
+// plain reports what of YAML is not allowed around a value.
+func (d decoder) plain(n *yaml.Node, path string) bool {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		d.fail(path, "*"+n.Value+" is a YAML alias", "write the value out where it is used")
+	case n.Anchor != "":
+		d.fail(path, "&"+n.Anchor+" is a YAML anchor", "leave it out; aliases are not allowed here")
+	case n.Style&yaml.TaggedStyle != 0:
+		d.fail(path, n.Tag+" is a YAML tag", "leave it out; quotes make a string")
+	default:
+		return true
+	}
+	return false
+}
+
+// is reports a node of another kind or another tag than those wanted.
+func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string) bool {
+	if n.Kind == kind && (tag == "" || n.Tag == tag) {
+		return true
+	}
+	what := fmt.Sprintf("%s is %s", last(path), kindOf(n))
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		what = last(path) + " is empty"
+		if kind == yaml.MappingNode {
+			want = last(path) + ": {}, or " + want
+		}
+	}
+	d.fail(path, what, "use "+want)
+	return false
+}
+
+func (d decoder) text(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!null" {
+		d.fail(path, fmt.Sprintf("%s is %s, not a string", last(path), kindOf(n)), fmt.Sprintf("put it in quotes: %q", n.Value))
+		return
+	}
+	if !d.is(n, path, yaml.ScalarNode, "!!str", "a string") {
+		return
+	}
+	if strings.ContainsRune(n.Value, 0) {
+		d.fail(path, last(path)+" has a NUL character in it", "take it out")
+		return
+	}
+	v.SetString(n.Value)
+}
+
+// structure reads a mapping into a struct.
+func (d decoder) structure(n *yaml.Node, path string, v reflect.Value) {
+	fields, names, required := fieldsOf(v.Type())
+	seen := d.pairs(n, path, func(key *yaml.Node, value *yaml.Node) {
+		i, ok := fields[key.Value]
+		if !ok {
+			d.addAt(place{key.Line, key.Column}, fmt.Sprintf("unknown key %q", key.Value), suggest(key.Value, names, "the keys here are %s", ", "))
+			return
+		}
+		d.decode(value, path+"/"+key.Value, v.Field(i))
+	})
+	for _, name := range required {
+		if !seen[name] {
+			d.add(path, name+" is missing", fmt.Sprintf("add `%s: …` here", name))
+		}
+	}
+}
+
+// mapping reads a mapping into a map of strings.
+func (d decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
+	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.Content)/2))
+	d.pairs(n, path, func(key, value *yaml.Node) {
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.decode(value, path+"/"+key.Value, item)
+		v.SetMapIndex(reflect.ValueOf(key.Value), item)
+	})
+}
+
+// pairs calls each for every pair whose key is a string that was not there
+// before, and returns the keys.
+func (d decoder) pairs(n *yaml.Node, path string, each func(key, value *yaml.Node)) map[string]bool {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		at := place{key.Line, key.Column}
+		switch {
+		case key.Tag == "!!merge":
+			d.addAt(at, "<< is a YAML merge key", "write the keys out where they are used")
+		case key.Kind != yaml.ScalarNode || key.Tag != "!!str" || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
+			d.addAt(at, "the key is "+kindOf(key)+", not a plain string", "use a word, or put it in quotes")
+		case seen[key.Value]:
+			d.addAt(at, fmt.Sprintf("the key %q is there twice", key.Value), "keep one of them")
+		default:
+			seen[key.Value] = true
+			each(key, value)
+		}
+	}
+	return seen
+}
+
+func (d decoder) fail(path, what, do string) {
+	d.bad[path] = true
+	d.add(path, what, do)
+}
+
+// fieldsOf returns the fields of a struct by their json names, the names in
+// order and the names of those that must be written.
+func fieldsOf(t reflect.Type) (index map[string]int, names, required []string) {
+	index = map[string]int{}
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
+		index[name] = i
+		names = append(names, name)
+		if options != "omitempty" {
+			required = append(required, name)
+		}
+	}
+	return index, names, required
+}
+
+func kindOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.Tag {
+	case "!!null":
+		return "nothing"
+	case "!!int", "!!float":
+		return "the number " + n.Value
+	case "!!bool":
+		return "the boolean " + n.Value
+	case "!!timestamp":
+		return "the date " + n.Value
+	}
+	return strconv.Quote(n.Value)
+}
+
+// last is the name that the end of a path has for people: the key, or "item 2
+// of packages" for the items of a list.
+func last(path string) string {
+	parts := strings.Split(path, "/")
+	key := parts[len(parts)-1]
+	if i, err := strconv.Atoi(key); err == nil && len(parts) > 1 {
+		return fmt.Sprintf("item %d of %s", i+1, parts[len(parts)-2])
+	}
+	if key == "" {
+		return "the definition"
+	}
+	return key
+}
