@@ -1,0 +1,190 @@
+package effect
+
+import "strings"
+
+// Call is one call of a command in a shell script: its arguments, unquoted.
+type Call []string
+
+// Calls finds the calls of a command in the text of a shell script, without
+// running it: it reads words, quotes, line continuations and comments as sh
+// does, and the variable DPKG_ROOT as empty. Calls whose arguments depend on
+// anything else that only the shell knows (variables, substitutions, patterns)
+// are counted in unread. A call counts wherever it stands: in a function, under
+// a condition.
+func Calls(script []byte, command string) (calls []Call, unread int) {
+	for _, words := range commands(script) {
+		if len(words) == 0 || words[0].text != command {
+			continue
+		}
+		call, known := Call{}, true
+		for _, w := range words[1:] {
+			known = known && !w.dynamic
+			call = append(call, w.text)
+		}
+		if known {
+			calls = append(calls, call)
+		} else {
+			unread++
+		}
+	}
+	return calls, unread
+}
+
+// word is one word of a script. dynamic words hold something that the shell
+// would have replaced.
+type word struct {
+	text    string
+	dynamic bool
+}
+
+// reserved words stand before a command in the same line.
+var reserved = map[string]bool{
+	"if": true, "then": true, "else": true, "elif": true, "do": true, "while": true,
+	"until": true, "!": true, "{": true, "(": true, "exec": true, "eval": true,
+}
+
+// commands splits a script into simple commands. Redirections end a command,
+// which loses nothing that matters here.
+func commands(script []byte) [][]word {
+	var out [][]word
+	var cmd []word
+	end := func() {
+		for len(cmd) > 0 && reserved[cmd[0].text] {
+			cmd = cmd[1:]
+		}
+		if len(cmd) > 0 {
+			out = append(out, cmd)
+		}
+		cmd = nil
+	}
+	s := string(script)
+	var heredocs []string // the ends of here-documents that begin at the next line
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c == ' ' || c == '\t' || c == '\r':
+			i++
+		case strings.HasPrefix(s[i:], "\\\n"):
+			i += 2
+		case strings.HasPrefix(s[i:], "<<") && !strings.HasPrefix(s[i:], "<<<"):
+			end()
+			var w word
+			i += 2
+			for i < len(s) && strings.IndexByte("- \t", s[i]) >= 0 {
+				i++
+			}
+			w, i = readWord(s, i)
+			heredocs = append(heredocs, w.text)
+		case c == '\n':
+			end()
+			i++
+			for _, mark := range heredocs {
+				i = skipHeredoc(s, i, mark)
+			}
+			heredocs = nil
+		case c == '#':
+			for i < len(s) && s[i] != '\n' {
+				i++
+			}
+		case strings.IndexByte(";&|()<>", c) >= 0:
+			end()
+			i++
+		default:
+			var w word
+			w, i = readWord(s, i)
+			cmd = append(cmd, w)
+		}
+	}
+	end()
+	return out
+}
+
+// skipHeredoc returns the index behind the line that ends a here-document.
+func skipHeredoc(s string, i int, mark string) int {
+	for i < len(s) {
+		line, _, _ := strings.Cut(s[i:], "\n")
+		i = min(i+len(line)+1, len(s))
+		if strings.TrimLeft(line, "\t") == mark {
+			break
+		}
+	}
+	return i
+}
+
+// readWord reads the word that starts at i and returns the index behind it.
+func readWord(s string, i int) (word, int) {
+	var w word
+	var b strings.Builder
+	for i < len(s) {
+		switch c := s[i]; {
+		case strings.IndexByte(" \t\r\n;&|()<>", c) >= 0:
+			w.text = b.String()
+			return w, i
+		case c == '\'':
+			n := strings.IndexByte(s[i+1:], '\'')
+			if n < 0 {
+				n = len(s) - i - 1
+				w.dynamic = true
+			}
+			b.WriteString(s[i+1 : i+1+n])
+			i = min(i+n+2, len(s))
+		case c == '"':
+			i = readQuoted(s, i+1, &b, &w)
+		case c == '\\' && i+1 < len(s):
+			if s[i+1] != '\n' {
+				b.WriteByte(s[i+1])
+			}
+			i += 2
+		case c == '$' || c == '`':
+			i = readExpansion(s, i, &b, &w)
+		default:
+			w.dynamic = w.dynamic || c == '*' || c == '?' || c == '['
+			b.WriteByte(c)
+			i++
+		}
+	}
+	w.text = b.String()
+	return w, i
+}
+
+// readQuoted reads what stands in double quotes, from behind the first.
+func readQuoted(s string, i int, b *strings.Builder, w *word) int {
+	for i < len(s) {
+		switch c := s[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\' && i+1 < len(s):
+			switch {
+			case s[i+1] == '\n':
+			case strings.IndexByte("$`\"\\", s[i+1]) >= 0:
+				b.WriteByte(s[i+1])
+			default:
+				b.WriteString(s[i : i+2])
+			}
+			i += 2
+		case c == '$' || c == '`':
+			i = readExpansion(s, i, b, w)
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	w.dynamic = true // the quote is not closed
+	return i
+}
+
+// readExpansion reads $DPKG_ROOT as nothing and marks the word for all others.
+func readExpansion(s string, i int, b *strings.Builder, w *word) int {
+	const name = "DPKG_ROOT"
+	for _, form := range []string{"${" + name + "}", "${" + name + ":-}", "$" + name} {
+		if rest, ok := strings.CutPrefix(s[i:], form); ok && (form[1] == '{' || rest == "" || !isName(rest[0])) {
+			return i + len(form)
+		}
+	}
+	w.dynamic = true
+	b.WriteByte(s[i])
+	return i + 1
+}
+
+func isName(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
