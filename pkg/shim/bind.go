@@ -1,0 +1,124 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// errOwned reports that the program has the shim's port for itself.
+var errOwned = errors.New("the program owns the port")
+
+// bind opens the shim's listeners. taken are the addresses on the shim's own
+// port that the program listens on: where it has taken the port for loopback
+// or IPv6 only, the shim takes what is left of it, so that the platform, which
+// calls from outside over IPv4, reaches the program all the same.
+func bind(addr string, taken []netip.AddrPort) ([]net.Listener, error) {
+	if strings.HasPrefix(addr, "/") {
+		return one(listenUnix(addr))
+	}
+	if len(taken) == 0 {
+		return one(listenTCP(addr))
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
+		return nil, errOwned
+	}
+	loopback := false
+	for _, a := range taken {
+		if a.Addr().Is4() && !a.Addr().IsLoopback() {
+			return nil, errOwned
+		}
+		loopback = loopback || a.Addr().Is4()
+	}
+	if !loopback {
+		l, err := net.Listen("tcp4", "0.0.0.0:"+port)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, errOwned // [::] takes IPv4 along unless told not to
+		}
+		return one(l, err)
+	}
+	return bindOutside(port)
+}
+
+// bindOutside listens on every IPv4 address of this machine but loopback.
+func bindOutside(port string) ([]net.Listener, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, errOwned
+	}
+	var all []net.Listener
+	for _, a := range addrs {
+		n, ok := a.(*net.IPNet)
+		if !ok || n.IP.To4() == nil || n.IP.IsLoopback() {
+			continue
+		}
+		if l, err := net.Listen("tcp4", net.JoinHostPort(n.IP.String(), port)); err == nil {
+			all = append(all, l)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errOwned
+	}
+	return all, nil
+}
+
+func listenTCP(addr string) (net.Listener, error) {
+	host, _, _ := net.SplitHostPort(addr)
+	network := "tcp"
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		network = "tcp4"
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", addr, errnoOf(err))
+	}
+	return l, nil
+}
+
+// listenUnix listens on a socket's path. A socket that a shim before this one
+// has left behind is replaced.
+func listenUnix(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if errors.Is(err, syscall.EADDRINUSE) && !probe(path) {
+		if fi, statErr := os.Lstat(path); statErr == nil && fi.Mode().Type() == os.ModeSocket && os.Remove(path) == nil {
+			l, err = net.Listen("unix", path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", path, errnoOf(err))
+	}
+	return l, nil
+}
+
+// errnoOf is the errno inside a network error, whose own text repeats the
+// address.
+func errnoOf(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+// onPort are the addresses of that port.
+func onPort(found []netip.AddrPort, port int) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, a := range found {
+		if port != 0 && int(a.Port()) == port {
+			out = append(out, a)
+		}
+	}
+	return out
+}

@@ -1,0 +1,70 @@
+package shim
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+)
+
+// discovery finds the sockets on which the program or a descendant of it
+// listens.
+type discovery struct {
+	// before are the sockets that were there before the program was started.
+	before map[string]bool
+	// last is what the previous scan saw and what it found; stale counts
+	// scans since processes were last looked at.
+	last  []listener
+	found []netip.AddrPort
+	stale int
+}
+
+// rescanEvery makes processes be looked at again at times even if the sockets
+// are the same, because a socket may be handed on or a scan may have raced
+// with a fork.
+const rescanEvery = 16
+
+func newDiscovery() *discovery {
+	d := &discovery{before: map[string]bool{}}
+	all, _ := readListeners()
+	for _, l := range all {
+		d.before[l.inode] = true
+	}
+	return d
+}
+
+// scan returns the addresses that the program listens on, sorted. Reading the
+// table of sockets is cheap; processes are looked at only where it changed.
+func (d *discovery) scan() ([]netip.AddrPort, error) {
+	all, err := readListeners()
+	if err != nil {
+		return nil, err
+	}
+	if d.stale++; slices.Equal(all, d.last) && d.stale < rescanEvery {
+		return d.found, nil
+	}
+	d.stale = 0
+	d.last, d.found = all, d.owned(all)
+	return d.found, nil
+}
+
+func (d *discovery) owned(all []listener) []netip.AddrPort {
+	if len(all) == 0 {
+		return nil
+	}
+	inodes, hidden := map[string]bool{}, map[string]bool{}
+	for _, pid := range descendants(os.Getpid()) {
+		if uid, ok := sockets(pid, inodes); ok {
+			// Another user's process, and without CAP_SYS_PTRACE its files
+			// are not shown: what that user opened since is the program's.
+			hidden[uid] = true
+		}
+	}
+	var found []netip.AddrPort
+	for _, l := range all {
+		if inodes[l.inode] || hidden[l.uid] && !d.before[l.inode] {
+			found = append(found, l.addr)
+		}
+	}
+	slices.SortFunc(found, netip.AddrPort.Compare)
+	return slices.Compact(found)
+}

@@ -1,0 +1,96 @@
+package shim
+
+import (
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Environ is a process environment, each entry NAME=value. Where a name is
+// there twice the last one counts, as in a shell.
+type Environ []string
+
+// Get returns the value of name, "" where it is not set.
+func (e Environ) Get(name string) string {
+	for i := len(e) - 1; i >= 0; i-- {
+		if n, v, _ := strings.Cut(e[i], "="); n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// with returns a copy in which name has that value.
+func (e Environ) with(name, value string) Environ {
+	out := make(Environ, 0, len(e)+1)
+	for _, v := range e {
+		if n, _, _ := strings.Cut(v, "="); n != name {
+			out = append(out, v)
+		}
+	}
+	return append(out, name+"="+value)
+}
+
+// portVariables tell a program where to listen: PORT is what most frameworks
+// read, FC_SERVER_PORT and FC_CUSTOM_LISTEN_PORT what Function Compute's own
+// samples for custom runtimes and custom containers do.
+var portVariables = []string{"PORT", "FC_SERVER_PORT", "FC_CUSTOM_LISTEN_PORT"}
+
+// defaultPort is where Function Compute's custom runtime calls a program.
+const defaultPort = 9000
+
+// onPlatform says whether Function Compute, or an emulator of it, started
+// this container.
+func (e Environ) onPlatform() bool {
+	return e.Get("FC_INSTANCE_ID") != "" || e.Get("FC_FUNCTION_NAME") != ""
+}
+
+// capPort is the port that Function Compute will call, "" elsewhere.
+func (e Environ) capPort() string {
+	p := e.Get("FC_CUSTOM_LISTEN_PORT")
+	if _, err := parsePort(p); err != nil || !e.onPlatform() {
+		return ""
+	}
+	return p
+}
+
+// toldPort is the port that the program is told to listen on.
+func toldPort(s Settings, env Environ) int {
+	own := listenPort(s.Listen)
+	if _, port, err := net.SplitHostPort(s.Target); err == nil {
+		n, _ := strconv.Atoi(port)
+		return n
+	}
+	for _, name := range portVariables {
+		if n, err := parsePort(env.Get(name)); err == nil && n != own {
+			return n
+		}
+	}
+	if own == defaultPort {
+		return 8080
+	}
+	return defaultPort
+}
+
+// childEnviron is the program's environment: the shim's, with the port that
+// the program is told.
+func childEnviron(s Settings, env Environ) Environ {
+	own, told := listenPort(s.Listen), strconv.Itoa(toldPort(s, env))
+	for _, name := range portVariables {
+		v := env.Get(name)
+		if n, err := parsePort(v); v == "" || (err == nil && n == own) {
+			env = env.with(name, told)
+		}
+	}
+	return env
+}
+
+// listenPort is the TCP port of a listen address, 0 for a Unix socket.
+func listenPort(addr string) int {
+	if strings.HasPrefix(addr, "/") {
+		return 0
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return n
+}

@@ -1,0 +1,99 @@
+package shim
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+)
+
+// descendants lists the processes below root, as /proc shows them.
+func descendants(root int) []int {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	children := map[int][]int{}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if parent, ok := parentOf(name); ok {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	var found []int
+	for queue := children[root]; len(queue) > 0; queue = queue[1:] {
+		found = append(found, queue[0])
+		queue = append(queue, children[queue[0]]...)
+	}
+	return found
+}
+
+// parentOf reads the fourth field of /proc/<pid>/stat. The second one is the
+// program's name in parentheses and may itself hold spaces and parentheses.
+func parentOf(pid string) (int, bool) {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	return parseParent(b)
+}
+
+func parseParent(stat []byte) (int, bool) {
+	end := bytes.LastIndexByte(stat, ')')
+	if end < 0 {
+		return 0, false
+	}
+	f := bytes.Fields(stat[end+1:])
+	if len(f) < 2 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(string(f[1]))
+	return n, err == nil
+}
+
+// sockets lists the inodes of a process's sockets. Where the files of a
+// process that runs as another user may not be looked at, uid is that user.
+func sockets(pid int, inodes map[string]bool) (uid string, hidden bool) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+	d, err := os.Open(dir)
+	if err != nil {
+		return owner(pid), os.IsPermission(err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return owner(pid), os.IsPermission(err)
+	}
+	for _, name := range names {
+		link, err := os.Readlink(dir + "/" + name)
+		if err != nil {
+			if os.IsPermission(err) {
+				return owner(pid), true
+			}
+			continue
+		}
+		if len(link) > 9 && link[:8] == "socket:[" {
+			inodes[link[8:len(link)-1]] = true
+		}
+	}
+	return "", false
+}
+
+// owner is the user a process runs as. /proc/<pid> itself belongs to root
+// where the process may not be looked at, so its status is read.
+func owner(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := bytes.Cut(b, []byte("\nUid:"))
+	f := bytes.Fields(rest)
+	if len(f) < 2 {
+		return ""
+	}
+	return string(f[1]) // the effective one, which sockets are made with
+}

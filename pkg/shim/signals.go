@@ -1,0 +1,80 @@
+package shim
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// catch takes all signals. It is called before the program is started, so
+// that none is lost; the program starts with Linux's defaults.
+func catch() chan os.Signal {
+	c := make(chan os.Signal, 64)
+	signal.Notify(c)
+	return c
+}
+
+// supervise forwards signals until the program ends and returns its exit code,
+// and whether the shim was told to stop.
+func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool) {
+	var kill <-chan time.Time
+	drained := make(chan struct{})
+	end := func() {
+		if !stopped {
+			stopped = true
+			close(s.stopping)
+			kill = time.After(s.settings.Grace)
+			go func() { defer close(drained); s.drainRequests() }()
+			return
+		}
+		s.process.signal(syscall.SIGTERM) // asked twice: no more draining
+	}
+	failed := false
+	for {
+		select {
+		case <-s.process.done:
+			if failed {
+				return 1, stopped
+			}
+			return s.process.code(), stopped
+		case sig := <-signals:
+			switch n, _ := sig.(syscall.Signal); n {
+			case syscall.SIGCHLD, syscall.SIGURG:
+				// Ours: the reaper's, and the Go scheduler's.
+			case syscall.SIGTERM:
+				end()
+			default:
+				s.process.signal(n)
+			}
+		case <-drained:
+			drained = nil
+			s.process.signal(syscall.SIGTERM)
+		case <-kill:
+			s.process.signal(syscall.SIGKILL)
+		case err := <-s.fatal:
+			s.say("%v; the program is ended", err)
+			failed = true
+			if !stopped {
+				end()
+			}
+		}
+	}
+}
+
+// drainRequests stops accepting and waits for the requests in flight, at most
+// four fifths of the grace: the rest is for the program to end in.
+func (s *supervisor) drainRequests() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.Grace*4/5)
+	defer cancel()
+	s.relay.shutdown(ctx)
+}
+
+// end kills what is left of the program's process group. Where the shim is
+// PID 1 Linux does so for every process.
+func (p *process) end() {
+	if os.Getpid() != 1 {
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	}
+}

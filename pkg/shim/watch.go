@@ -1,0 +1,125 @@
+package shim
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	// beforeReady is how long before the end of its patience the shim opens
+	// its port for a function that listens nowhere: the caller then reads
+	// what is wrong, in place of the platform's FunctionNotStarted.
+	beforeReady = 5 * time.Second
+	// stranger is how long the shim tries to get its port from a process
+	// that is not the program's, such as a container that is just ending.
+	stranger = 5 * time.Second
+)
+
+// watch follows where the program listens. It opens the shim's port when the
+// program is ready, keeps the target up to date, and ends with the program.
+func (s *supervisor) watch() {
+	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
+	started := time.Now()
+	var last []netip.AddrPort
+	since, refused := started, time.Time{}
+	for {
+		found, err := s.discovery.scan()
+		now := time.Now()
+		if !slices.Equal(found, last) {
+			last, since = slices.Clone(found), now
+		}
+		taken := onPort(found, own)
+		addrs, ok := s.locate(found, taken, told, own, now.Sub(since), err)
+		if ok {
+			s.target.set(addrs...)
+		}
+		expected := s.expectsServer && now.Sub(started) > s.settings.Ready-min(beforeReady, s.settings.Ready/4)
+		if !s.serving && (ok || expected) {
+			switch err := s.open(taken); {
+			case errors.Is(err, errOwned):
+				return
+			case errors.Is(err, syscall.EADDRINUSE) && (refused.IsZero() || now.Sub(refused) < stranger):
+				if refused.IsZero() {
+					refused = now
+				}
+			case err != nil:
+				s.fatal <- err
+				return
+			}
+		}
+		if !s.pause(now.Sub(started), ok) {
+			return
+		}
+	}
+}
+
+// locate says where requests go now. ok is false where the program does not
+// listen yet, or listens where only the shim itself should.
+func (s *supervisor) locate(found, taken []netip.AddrPort, told, own int, age time.Duration, err error) ([]string, bool) {
+	switch {
+	case s.settings.Target != "":
+		return []string{s.settings.Target}, s.serving || probe(s.settings.Target)
+	case err != nil: // no /proc: only the port that it was told can be tried
+		return loopbacks(told), s.serving || probe(loopbacks(told)...)
+	}
+	c, ok := choose(found, told, own, age)
+	if len(taken) > 0 && !c.told {
+		return dialAddrs(taken), true
+	}
+	if ok && !c.told && c.others > 0 && !s.guessed {
+		s.guessed = true
+		s.say("the program listens on several ports; requests go to %d; set SHIM_TARGET to choose", c.addrs[0].Port())
+	}
+	return dialAddrs(c.addrs), ok
+}
+
+// open binds the shim's port and serves on it.
+func (s *supervisor) open(taken []netip.AddrPort) error {
+	listeners, err := bind(s.settings.Listen, taken)
+	if err != nil {
+		return err
+	}
+	s.serving = true
+	for _, l := range listeners {
+		go func() {
+			if err := s.relay.serve(l); err != nil {
+				select {
+				case s.fatal <- err:
+				default:
+				}
+			}
+		}()
+	}
+	return nil
+}
+
+// pause waits until it is worth looking again. It returns false when the
+// program has ended or the shim is shutting down.
+func (s *supervisor) pause(age time.Duration, ready bool) bool {
+	d := min(max(age/50, time.Millisecond), 100*time.Millisecond)
+	switch {
+	case s.serving && ready:
+		d = time.Second
+	case age > s.settings.Ready:
+		d = 250 * time.Millisecond
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	look := s.target.look
+	if !s.serving {
+		look = nil
+	}
+	select {
+	case <-s.process.done:
+		return false
+	case <-s.stopping:
+		return false
+	case <-look:
+		return true
+	case <-t.C:
+		return true
+	}
+}
