@@ -57,7 +57,7 @@ func (c checker) layer(path string, v *Variant, i int) {
 			c.add(path+"/image", "an existing image on top of other layers", "put it first; its own layers begin at the root")
 		}
 	}
-	if c.has(path+"/files") {
+	if c.has(path + "/files") {
 		c.fileList(path+"/files", l.Files)
 	}
 	if l.Shim != nil && i != len(v.Layers)-1 {

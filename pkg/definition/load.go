@@ -23,6 +23,8 @@ const MaxFile = 32 << 20
 // Loaded is a definition with the folder it came from.
 type Loaded struct {
 	*Definition
+	// Ref is what Load was asked for, to be named in commands for people.
+	Ref string
 	// Dir is the definition's folder on disk; empty for an embedded one.
 	Dir string
 
@@ -35,7 +37,7 @@ type Loaded struct {
 // ./golang for a folder that is called like an embedded image.
 func Load(ref string) (*Loaded, error) {
 	if dir, ok := images.Open(ref); ok {
-		return load(dir, "", "images/"+ref, FileName)
+		return load(ref, dir, "", filepath.Join("images", ref), FileName)
 	}
 	info, err := os.Stat(ref)
 	switch {
@@ -54,10 +56,10 @@ func Load(ref string) (*Loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the definition's folder: %w", err)
 	}
-	return load(root.FS(), folder, folder, file)
+	return load(ref, root.FS(), folder, folder, file)
 }
 
-func load(dir fs.FS, folder, shown, file string) (*Loaded, error) {
+func load(ref string, dir fs.FS, folder, shown, file string) (*Loaded, error) {
 	source := filepath.Join(shown, file)
 	data, err := read(dir, file, MaxSize+1)
 	if err != nil {
@@ -74,7 +76,7 @@ func load(dir fs.FS, folder, shown, file string) (*Loaded, error) {
 		return nil, err
 	}
 	ext := filepath.Ext(file)
-	return &Loaded{Definition: d, Dir: folder, dir: dir, lock: strings.TrimSuffix(file, ext) + ".lock"}, nil
+	return &Loaded{Definition: d, Ref: ref, Dir: folder, dir: dir, lock: strings.TrimSuffix(file, ext) + ".lock"}, nil
 }
 
 // LockPath is where the definition's lock lies: image.lock beside image.yaml.
