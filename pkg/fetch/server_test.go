@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -99,4 +101,13 @@ func fetched(t *testing.T, st *store.Store, f *Fetcher, in lock.Input, want []by
 	if size, _ := st.Has(h); size != int64(len(want)) || h.Hex != input(want).SHA256 {
 		t.Fatalf("fetched %d bytes as %s, want %d as %s", size, h.Hex, len(want), input(want).SHA256)
 	}
+}
+
+func hash(t *testing.T, in lock.Input) v1.Hash {
+	t.Helper()
+	h, err := wanted(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
