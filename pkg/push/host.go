@@ -1,0 +1,112 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/address"
+)
+
+// host is one registry: its connections, its slots, its credentials, and the
+// time before which it wants to hear nothing.
+type host struct {
+	name   string
+	o      *options
+	client *http.Client
+	slots  chan struct{}
+	auth   *auth
+	https  atomic.Bool
+
+	first sync.Mutex  // the first request goes alone: it learns how to ask
+	known atomic.Bool // that the first request was answered
+
+	mu        sync.Mutex
+	notBefore time.Time
+}
+
+func newHost(name string, o *options) *host {
+	h := &host{name: name, o: o, slots: make(chan struct{}, o.slots)}
+	h.https.Store(address.Scheme(name) == "https")
+	h.client = &http.Client{Transport: o.transport, CheckRedirect: checkRedirect}
+	h.auth = newAuth(h)
+	return h
+}
+
+func (h *host) scheme() string {
+	if h.https.Load() {
+		return "https"
+	}
+	return "http"
+}
+
+func (h *host) url(path string) *url.URL {
+	return &url.URL{Scheme: h.scheme(), Host: h.name, Path: path}
+}
+
+// owns says that requests to u carry the registry's credentials.
+func (h *host) owns(u *url.URL) bool {
+	return u.Scheme == h.scheme() && strings.EqualFold(withPort(u.Scheme, u.Host), withPort(u.Scheme, h.name))
+}
+
+func withPort(scheme, host string) string {
+	port := ":443"
+	if scheme == "http" {
+		port = ":80"
+	}
+	if strings.HasSuffix(host, "]") || !strings.Contains(host[strings.LastIndex(host, "]")+1:], ":") {
+		return host + port
+	}
+	return host
+}
+
+// checkRedirect follows what http.Client would, but never from HTTPS to HTTP.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return errors.New("the registry redirects from HTTPS to HTTP, which is refused")
+	}
+	if len(via) >= 5 {
+		return errors.New("stopped after 5 redirects")
+	}
+	return nil
+}
+
+// slot waits for a free slot and for the end of a pause.
+func (h *host) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for {
+		h.mu.Lock()
+		wait := time.Until(h.notBefore)
+		h.mu.Unlock()
+		if wait <= 0 {
+			return func() { <-h.slots }, nil
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			<-h.slots
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pause holds all requests to the host back, as a Retry-After asks for.
+func (h *host) pause(d time.Duration) {
+	d = min(d, h.o.giveUp)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := time.Now().Add(d); t.After(h.notBefore) {
+		h.notBefore = t
+	}
+}

@@ -1,0 +1,120 @@
+package push
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+)
+
+// Option sets one thing about a Pusher.
+type Option func(*options) error
+
+type options struct {
+	keychain  authn.Keychain
+	memory    Memory
+	transport http.RoundTripper
+	slots     int
+	tries     uint
+	patience  time.Duration // without any progress, of one request
+	giveUp    time.Duration // of one operation with its retries
+	userAgent string
+}
+
+func newOptions(opts []Option) (*options, error) {
+	o := &options{
+		keychain:  authn.DefaultKeychain,
+		memory:    noMemory{},
+		slots:     6,
+		tries:     10,
+		patience:  time.Minute,
+		giveUp:    10 * time.Minute,
+		userAgent: "imgbuild",
+	}
+	for _, opt := range opts {
+		if err := opt(o); err != nil {
+			return nil, err
+		}
+	}
+	if o.transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = o.slots
+		t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+		// A blob goes through as large pieces as one read of its source gives.
+		t.WriteBufferSize = 64 << 10
+		o.transport = t
+	}
+	return o, nil
+}
+
+// WithKeychain sets where credentials come from. The default is the docker
+// configuration with its credential helpers.
+func WithKeychain(k authn.Keychain) Option {
+	return func(o *options) error {
+		if k == nil {
+			return errors.New("push: no keychain")
+		}
+		o.keychain = k
+		return nil
+	}
+}
+
+// WithMemory sets what remembers across runs where blobs are, so that they
+// can be mounted. The default remembers within the Pusher only.
+func WithMemory(m Memory) Option {
+	return func(o *options) error {
+		if m == nil {
+			return errors.New("push: no memory")
+		}
+		o.memory = m
+		return nil
+	}
+}
+
+// WithTransport sets what carries requests, such as one that trusts a
+// certificate authority of one's own.
+func WithTransport(t http.RoundTripper) Option {
+	return func(o *options) error {
+		if t == nil {
+			return errors.New("push: no transport")
+		}
+		o.transport = t
+		return nil
+	}
+}
+
+// WithSlots sets how many requests one host gets at a time.
+func WithSlots(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return errors.New("push: a host needs at least one slot")
+		}
+		o.slots = n
+		return nil
+	}
+}
+
+// WithPatience sets how long a request may go without sending or receiving
+// anything. There is no limit on how long one may take in all.
+func WithPatience(d time.Duration) Option {
+	return func(o *options) error {
+		if d <= 0 {
+			return errors.New("push: patience must be more than nothing")
+		}
+		o.patience = d
+		return nil
+	}
+}
+
+// WithTries sets how often an operation is tried in all.
+func WithTries(n uint) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return errors.New("push: an operation must be tried once at least")
+		}
+		o.tries = n
+		return nil
+	}
+}

@@ -1,0 +1,133 @@
+package push
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"path"
+	"sync"
+
+	"github.com/imgbuild/imgbuild/pkg/progress"
+)
+
+// how a blob came to be in a repository.
+type how int
+
+const (
+	existing how = iota
+	mounted
+	sent
+)
+
+// mountTries is after how many failures a blob is no more mounted but sent:
+// some registries answer 500 to every mount.
+const mountTries = 3
+
+// place makes sure that the repository has the blob.
+func (p *Pusher) place(ctx context.Context, repo *repository, b blob) (how, error) {
+	key := blobKey{host: memoryHost(repo), blob: b.digest}
+	state, leave, err := p.flight.enter(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	step := progress.Start(ctx, "push "+path.Base(repo.at.Path)+" "+b.name, b.size)
+	meter := &meter{step: step}
+	tries := 0
+	got, err := retry(ctx, p.o, func() (how, error) {
+		tries++
+		var from []string
+		if tries <= mountTries {
+			from = state.where(p.o.memory, key, repo.at.Path)
+		}
+		u := &upload{repo: repo, blob: b, meter: meter}
+		return u.place(ctx, from, func(r string) { state.forget(p.o.memory, key, r) })
+	})
+	if err == nil {
+		if got != sent {
+			step.Cached()
+		}
+		state.put(p.o.memory, key, repo.at.Path)
+	}
+	step.Done(err)
+	return got, err
+}
+
+// place asks again what is there, also on a second try: the answer to the
+// first may be all that was lost.
+func (u *upload) place(ctx context.Context, from []string, forget func(repo string)) (how, error) {
+	h := u.repo.host
+	res, err := h.do(ctx, u.repo.request(http.MethodHead, "blobs", u.blob.digest.String(), http.StatusOK, http.StatusNotFound))
+	if err != nil {
+		return 0, err
+	}
+	if res.status == http.StatusOK {
+		return existing, nil
+	}
+	for _, r := range from {
+		done, err := u.mount(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		if done {
+			return mounted, nil
+		}
+		forget(r)
+		if u.location != nil {
+			break // the registry began an upload instead
+		}
+	}
+	return sent, u.run(ctx)
+}
+
+// mount asks for the blob of another repository. A refusal is no error, for
+// the blob can be sent; then the registry may have begun an upload.
+func (u *upload) mount(ctx context.Context, from string) (done bool, err error) {
+	rq := u.repo.request(http.MethodPost, "blobs", "uploads/", http.StatusCreated, http.StatusAccepted,
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed)
+	rq.query = url.Values{"mount": {u.blob.digest.String()}, "from": {from}}
+	rq.scopes = append(rq.scopes, "repository:"+from+":pull")
+	res, err := u.repo.host.do(ctx, rq)
+	switch {
+	case refused(err):
+		return false, nil // 401: no right to read the other repository
+	case err != nil:
+		return false, err
+	case res.status == http.StatusCreated:
+		return true, sameDigest(res, u.blob.digest)
+	case res.status == http.StatusAccepted:
+		return false, u.moved(res)
+	}
+	return false, nil
+}
+
+// memoryHost is under which name a registry's blobs are remembered: the
+// embedded registry has another port in each run.
+func memoryHost(r *repository) string {
+	if r.at.Reference != "" {
+		return r.at.Reference
+	}
+	return r.at.Host
+}
+
+// meter reports bytes to a step; those sent again do not count again.
+type meter struct {
+	step progress.Step
+
+	mu   sync.Mutex
+	most int64
+}
+
+// try returns a counter for one more try from the blob's beginning.
+func (m *meter) try() func(n int) {
+	var at int64
+	return func(n int) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		at += int64(n)
+		if at > m.most {
+			m.step.Add(at - m.most)
+			m.most = at
+		}
+	}
+}
