@@ -55,7 +55,12 @@ func openArchive(st *store.Store, in lock.Input) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := readArchive(f, prefix(in.Version, platform), in.Version)
+	fi, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	a, err := readArchive(f, fi.Size(), prefix(in.Version, platform), in.Version)
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -66,12 +71,8 @@ func openArchive(st *store.Store, in lock.Input) (*archive, error) {
 
 func (a *archive) Close() error { return a.file.Close() }
 
-func readArchive(f *os.File, prefix, version string) (*archive, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	zr, err := zip.NewReader(f, fi.Size())
+func readArchive(r io.ReaderAt, size int64, prefix, version string) (*archive, error) {
+	zr, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("reading the zip: %w", err)
 	}

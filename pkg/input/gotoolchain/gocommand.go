@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -47,7 +46,7 @@ func findGo(ctx context.Context) (*goCommand, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("asking the go command for its settings: %w: %s", err, tail(stderr.String()))
+		return nil, fmt.Errorf("asking the go command for its settings: %w: %s", err, brief(stderr.String()))
 	}
 	g := &goCommand{path: path}
 	if err := json.Unmarshal(out, &g.settings); err != nil {
@@ -116,20 +115,25 @@ func (g *goCommand) download(ctx context.Context, dir, proxy, module string) (do
 	}
 	var d download
 	if err := json.Unmarshal(out, &d); err != nil {
-		return download{}, fmt.Errorf("%w: %s", errors.Join(runErr, err), tail(stderr.String()))
+		return download{}, fmt.Errorf("%w: %s", errors.Join(runErr, err), brief(stderr.String()))
 	}
 	if d.Error != "" {
-		return download{}, errors.New(tail(d.Error))
+		return download{}, errors.New(brief(d.Error))
 	}
 	if runErr != nil {
-		return download{}, fmt.Errorf("%w: %s", runErr, tail(stderr.String()))
+		return download{}, fmt.Errorf("%w: %s", runErr, brief(stderr.String()))
 	}
 	return d, nil
 }
 
-// tail keeps the end of a command's output, where the cause is.
-func tail(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "go: downloading ") })
-	return strings.Join(lines[max(0, len(lines)-5):], "; ")
+// brief makes one line of a command's output: its first lines without the
+// progress, where the cause is (what follows is advice).
+func brief(s string) string {
+	var lines []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "go: downloading ") && len(lines) < 6 {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines, "; ")
 }

@@ -89,7 +89,8 @@ func extract(ctx context.Context, st *store.Store, in lock.Input, dir string, ex
 			return err
 		}
 		_, err = io.Copy(f, content)
-		if err := errors.Join(err, f.Close()); err != nil {
+		// The mode once more, as the umask may have taken something away.
+		if err := errors.Join(err, f.Chmod(e.mode()), f.Close()); err != nil {
 			return err
 		}
 		return root.Chtimes(e.path, a.time, a.time)
