@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +41,11 @@ func runJob(v string) error {
 	if err := json.Unmarshal([]byte(v), &j); err != nil {
 		return err
 	}
+	if size := os.Getenv("FETCH_TEST_TMPFS"); size != "" {
+		if err := syscall.Mount("tmpfs", j.Store, "tmpfs", 0, "size="+size); err != nil {
+			return err
+		}
+	}
 	st, err := store.Open(j.Store)
 	if err != nil {
 		return err
@@ -59,7 +65,7 @@ func runJob(v string) error {
 }
 
 // child starts another process that fetches in into st.
-func child(t *testing.T, st *store.Store, url string, in lock.Input) (*exec.Cmd, *bytes.Buffer) {
+func child(t *testing.T, st *store.Store, url string, in lock.Input, opts ...func(*exec.Cmd)) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	v, err := json.Marshal(job{st.Root(), url, in})
 	if err != nil {
@@ -69,6 +75,9 @@ func child(t *testing.T, st *store.Store, url string, in lock.Input) (*exec.Cmd,
 	cmd.Env = append(os.Environ(), "FETCH_TEST_JOB="+string(v))
 	out := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = out, out
+	for _, opt := range opts {
+		opt(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -131,6 +131,9 @@ func (f *Fetcher) retry(ctx context.Context, base mirror.Base, url string, log f
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if errors.Is(err, errLocal) {
+		return err // the URL is not to blame
+	}
 	a.err, a.took = err, time.Since(start)
 	return a
 }
