@@ -60,16 +60,25 @@ func (c checker) versions() {
 		if !c.match(path, s, grammar.Series) {
 			continue
 		}
-		for _, earlier := range v.Series[:i] {
-			switch {
-			case earlier == s:
-				c.add(path, fmt.Sprintf("the series %q is there twice", s), "keep one of them")
-			case len(sources) > 0 && (InSeries(s, earlier) || InSeries(earlier, s)):
-				c.add(path, fmt.Sprintf("the series %q and %q may choose the same version", earlier, s), "keep one of them")
-			case CompareVersions(earlier, s) < 0:
-				c.add(path, fmt.Sprintf("the series %q is newer than %q before it", s, earlier), "put the newest first")
-			}
+		c.seriesAfter(path, s, v.Series[:i], len(sources) > 0)
+	}
+}
+
+// seriesAfter checks a series against those before it. chosen says that
+// versions are chosen by the series, and are not the series themselves.
+func (c checker) seriesAfter(path, s string, before []string, chosen bool) {
+	for _, earlier := range before {
+		switch {
+		case earlier == s:
+			c.add(path, fmt.Sprintf("the series %q is there twice", s), "keep one of them")
+		case chosen && (InSeries(s, earlier) || InSeries(earlier, s)):
+			c.add(path, fmt.Sprintf("the series %q and %q may choose the same version", earlier, s), "keep one of them")
+		case CompareVersions(earlier, s) < 0:
+			c.add(path, fmt.Sprintf("the series %q is newer than %q before it", s, earlier), "put the newest first")
+		default:
+			continue
 		}
+		return
 	}
 }
 

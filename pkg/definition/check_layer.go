@@ -31,7 +31,7 @@ func (c checker) layer(path string, v *Variant, i int) {
 	case len(has) == 0:
 		c.add(path, "the layer has no kind", "add one of "+strings.Join(kinds, ", "))
 	case len(has) > 1:
-		c.add(path+"/"+has[1], "the layer is both "+strings.Join(has, " and "), "make a layer of each")
+		c.add(path+"/"+has[1], "the layer is "+strings.Join(has, " and "), "make a layer of each")
 	}
 	if l.Debian != nil {
 		c.debian(path+"/debian", l.Debian)

@@ -26,7 +26,7 @@ func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		d.decode(n, path, v.Elem())
 	case reflect.Struct:
-		if d.is(n, path, yaml.MappingNode, "", "a mapping, such as {key: value}") {
+		if d.is(n, path, yaml.MappingNode, "", mappingOf(v.Type())) {
 			d.structure(n, path, v)
 		}
 	case reflect.Map:
@@ -82,9 +82,6 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 	what := fmt.Sprintf("%s is %s", last(path), kindOf(n))
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		what = last(path) + " is empty"
-		if kind == yaml.MappingNode {
-			want = last(path) + ": {}, or " + want
-		}
 	}
 	d.fail(path, what, "use "+want)
 	return false
@@ -176,6 +173,14 @@ func fieldsOf(t reflect.Type) (index map[string]int, names, required []string) {
 		}
 	}
 	return index, names, required
+}
+
+// mappingOf says how a mapping for the struct t begins.
+func mappingOf(t reflect.Type) string {
+	if _, _, required := fieldsOf(t); len(required) > 0 {
+		return "a mapping with " + strings.Join(required, ", ")
+	}
+	return "a mapping; {} is an empty one"
 }
 
 func kindOf(n *yaml.Node) string {

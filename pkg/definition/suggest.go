@@ -18,9 +18,10 @@ func Near(got string, candidates []string) []string {
 	}
 	var found []near
 	for _, c := range candidates {
-		// A third of the letters may differ; more is no typing error.
+		// A third of the letters may differ; more is no typing error. Two
+		// letters the wrong way round count as two.
 		d := levenshtein.ComputeDistance(strings.ToLower(got), strings.ToLower(c))
-		if d <= max(1, min(len(got), len(c))/3) {
+		if d <= (min(len(got), len(c))+2)/3 {
 			found = append(found, near{c, d})
 		}
 	}
