@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -27,11 +28,7 @@ func decompress(name, stem string, r io.Reader) (io.ReadCloser, error) {
 	case ".gz":
 		return gzip.NewReader(r)
 	case ".xz":
-		x, err := xz.NewReader(r, maxDict)
-		if err != nil {
-			return nil, err
-		}
-		return io.NopCloser(x), nil
+		return openXZ(r)
 	case ".zst":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxDict), zstd.WithDecoderMaxMemory(maxDict))
@@ -41,4 +38,40 @@ func decompress(name, stem string, r io.Reader) (io.ReadCloser, error) {
 		return z.IOReadCloser(), nil
 	}
 	return nil, fmt.Errorf("member %s is compressed in a way that is not supported (gz, xz, zst or none)", name)
+}
+
+// xzReaders are idle readers: each holds a dictionary of 8 MiB or more, which
+// a thousand packages need not allocate a thousand times.
+var xzReaders sync.Pool
+
+// xzReader gives its decoder back when it is closed.
+type xzReader struct{ *xz.Reader }
+
+func openXZ(r io.Reader) (io.ReadCloser, error) {
+	x, ok := xzReaders.Get().(*xz.Reader)
+	var err error
+	if ok {
+		err = x.Reset(r)
+	} else {
+		x, err = xz.NewReader(r, maxDict)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &xzReader{x}, nil
+}
+
+func (x *xzReader) Read(p []byte) (int, error) {
+	if x.Reader == nil {
+		return 0, io.ErrClosedPipe
+	}
+	return x.Reader.Read(p)
+}
+
+func (x *xzReader) Close() error {
+	if x.Reader != nil {
+		xzReaders.Put(x.Reader)
+		x.Reader = nil
+	}
+	return nil
 }

@@ -28,6 +28,7 @@ func (t *tree) writeDatabase(div diversions, minimal bool) error {
 	if !minimal {
 		files[dpkgDir+"available"] = ""
 		files[dpkgDir+"arch"] = t.arch + "\n"
+		files[dpkgDir+"arch-native"] = t.arch + "\n"
 		files[dpkgDir+"diversions"] = div.text()
 		files[dpkgDir+"statoverride"] = ""
 		files[dpkgDir+"cmethopt"] = "apt apt\n"

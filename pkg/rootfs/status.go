@@ -11,7 +11,7 @@ import (
 var fieldOrder = []string{
 	"Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin",
 	"Maintainer", "Bugs", "Architecture", "Multi-Arch", "Source", "Version", "Replaces", "Provides",
-	"Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances", "Conflicts", "Breaks", "Conffiles",
+	"Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances", "Conffiles",
 	"Description",
 }
 
