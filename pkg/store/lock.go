@@ -21,7 +21,7 @@ var nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 // Lock takes the advisory lock of that name, which one holder has at a time
 // among all processes and goroutines that use this store. It waits until the
 // context ends. Locks end with their process, however it ends. Names are
-// letters, digits, dots, dashes and underscores.
+// letters, digits, dots, dashes and underscores. It guards files, not memory.
 func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	if !nameRE.MatchString(name) {
 		return nil, fmt.Errorf("locking %q in the store: not a name", name)
