@@ -6,20 +6,19 @@ import "strings"
 type Call []string
 
 // Calls finds the calls of a command in the text of a shell script, without
-// running it: it reads words, quotes, line continuations and comments as sh
-// does, and the variable DPKG_ROOT as empty. Calls whose arguments depend on
-// anything else that only the shell knows (variables, substitutions, patterns)
-// are counted in unread. A call counts wherever it stands: in a function, under
-// a condition.
+// running it. The variable DPKG_ROOT is read as empty. Calls whose arguments
+// depend on anything else that only the shell knows (variables, substitutions,
+// patterns) are counted in unread. A call counts wherever it stands: in a
+// function, under a condition.
 func Calls(script []byte, command string) (calls []Call, unread int) {
-	for _, words := range commands(script) {
-		if len(words) == 0 || words[0].text != command {
+	for _, words := range Commands(script) {
+		if words[0].Text != command {
 			continue
 		}
 		call, known := Call{}, true
 		for _, w := range words[1:] {
-			known = known && !w.dynamic
-			call = append(call, w.text)
+			known = known && !w.Dynamic
+			call = append(call, w.Text)
 		}
 		if known {
 			calls = append(calls, call)
@@ -30,11 +29,11 @@ func Calls(script []byte, command string) (calls []Call, unread int) {
 	return calls, unread
 }
 
-// word is one word of a script. dynamic words hold something that the shell
-// would have replaced.
-type word struct {
-	text    string
-	dynamic bool
+// Word is one word of a script, without its quotes. Dynamic words hold
+// something that the shell would have replaced; Text then has it as written.
+type Word struct {
+	Text    string
+	Dynamic bool
 }
 
 // reserved words stand before a command in the same line.
@@ -43,13 +42,15 @@ var reserved = map[string]bool{
 	"until": true, "!": true, "{": true, "(": true, "exec": true, "eval": true,
 }
 
-// commands splits a script into simple commands. Redirections end a command,
-// which loses nothing that matters here.
-func commands(script []byte) [][]word {
-	var out [][]word
-	var cmd []word
+// Commands splits the text of a shell script into simple commands of at least
+// one word, as sh reads words, quotes, continued lines, comments and
+// here-documents. It knows no grammar: the patterns of a case, the words fi and
+// esac and the target of a redirection are commands of their own.
+func Commands(script []byte) [][]Word {
+	var out [][]Word
+	var cmd []Word
 	end := func() {
-		for len(cmd) > 0 && reserved[cmd[0].text] {
+		for len(cmd) > 0 && reserved[cmd[0].Text] {
 			cmd = cmd[1:]
 		}
 		if len(cmd) > 0 {
@@ -67,13 +68,13 @@ func commands(script []byte) [][]word {
 			i += 2
 		case strings.HasPrefix(s[i:], "<<") && !strings.HasPrefix(s[i:], "<<<"):
 			end()
-			var w word
+			var w Word
 			i += 2
 			for i < len(s) && strings.IndexByte("- \t", s[i]) >= 0 {
 				i++
 			}
 			w, i = readWord(s, i)
-			heredocs = append(heredocs, w.text)
+			heredocs = append(heredocs, w.Text)
 		case c == '\n':
 			end()
 			i++
@@ -89,7 +90,7 @@ func commands(script []byte) [][]word {
 			end()
 			i++
 		default:
-			var w word
+			var w Word
 			w, i = readWord(s, i)
 			cmd = append(cmd, w)
 		}
@@ -111,19 +112,19 @@ func skipHeredoc(s string, i int, mark string) int {
 }
 
 // readWord reads the word that starts at i and returns the index behind it.
-func readWord(s string, i int) (word, int) {
-	var w word
+func readWord(s string, i int) (Word, int) {
+	var w Word
 	var b strings.Builder
 	for i < len(s) {
 		switch c := s[i]; {
 		case strings.IndexByte(" \t\r\n;&|()<>", c) >= 0:
-			w.text = b.String()
+			w.Text = b.String()
 			return w, i
 		case c == '\'':
 			n := strings.IndexByte(s[i+1:], '\'')
 			if n < 0 {
 				n = len(s) - i - 1
-				w.dynamic = true
+				w.Dynamic = true
 			}
 			b.WriteString(s[i+1 : i+1+n])
 			i = min(i+n+2, len(s))
@@ -137,17 +138,17 @@ func readWord(s string, i int) (word, int) {
 		case c == '$' || c == '`':
 			i = readExpansion(s, i, &b, &w)
 		default:
-			w.dynamic = w.dynamic || c == '*' || c == '?' || c == '['
+			w.Dynamic = w.Dynamic || c == '*' || c == '?' || c == '['
 			b.WriteByte(c)
 			i++
 		}
 	}
-	w.text = b.String()
+	w.Text = b.String()
 	return w, i
 }
 
 // readQuoted reads what stands in double quotes, from behind the first.
-func readQuoted(s string, i int, b *strings.Builder, w *word) int {
+func readQuoted(s string, i int, b *strings.Builder, w *Word) int {
 	for i < len(s) {
 		switch c := s[i]; {
 		case c == '"':
@@ -168,19 +169,19 @@ func readQuoted(s string, i int, b *strings.Builder, w *word) int {
 			i++
 		}
 	}
-	w.dynamic = true // the quote is not closed
+	w.Dynamic = true // the quote is not closed
 	return i
 }
 
 // readExpansion reads $DPKG_ROOT as nothing and marks the word for all others.
-func readExpansion(s string, i int, b *strings.Builder, w *word) int {
+func readExpansion(s string, i int, b *strings.Builder, w *Word) int {
 	const name = "DPKG_ROOT"
 	for _, form := range []string{"${" + name + "}", "${" + name + ":-}", "$" + name} {
 		if rest, ok := strings.CutPrefix(s[i:], form); ok && (form[1] == '{' || rest == "" || !isName(rest[0])) {
 			return i + len(form)
 		}
 	}
-	w.dynamic = true
+	w.Dynamic = true
 	b.WriteByte(s[i])
 	return i + 1
 }
