@@ -31,10 +31,8 @@ func (m *machine) npm(ctx context.Context) ([]Base, error) {
 	if err != nil {
 		return nil, nil // no npm, or one that does not run: not a place to learn from
 	}
-	if i := strings.LastIndexByte(v, '\n'); i >= 0 {
-		v = v[i+1:]
-	}
-	return npmBase(v, "npm config get registry", sources)
+	lines := strings.Split(strings.TrimSpace(v), "\n") // notices come before
+	return npmBase(lines[len(lines)-1], "npm config get registry", sources)
 }
 
 func npmBase(registry, from string, sources []npmSource) ([]Base, error) {
