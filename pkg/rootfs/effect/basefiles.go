@@ -37,6 +37,15 @@ func (baseFiles) links(t rootfs.Tree) error {
 			}
 		}
 	}
+	// Where a package brings libraries for another word size, the folder in /
+	// is a link as /lib is.
+	for _, d := range []string{"lib32", "lib64", "libo32", "libx32"} {
+		if _, ok := t.Lookup(d); !ok && impliedFolder(t, "usr/"+d) {
+			if err := putLink(t, d, "usr/"+d); err != nil {
+				return err
+			}
+		}
+	}
 	// migrate_directory: rmdir refuses where files are in it.
 	for _, l := range []struct{ path, target string }{{"var/run", "/run"}, {"var/lock", "/run/lock"}} {
 		for hdr := range t.Walk(l.path) {

@@ -21,7 +21,6 @@ func All() []rootfs.Effect {
 		pam{},
 		openssl{},
 		caCertificates{},
-		dpkgDatabase{},
 		alternatives{},
 		ldCache{},
 	}
