@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,250 +26,6 @@ func drop(w http.ResponseWriter, b []byte, promised int) {
 	w.Write(b)
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
-}
-
-// TestMisbehaviour has mirrors that do each one thing wrong and then, where
-// the file can be had, do it right.
-func TestMisbehaviour(t *testing.T) {
-	b := content(300 << 10)
-	for _, tt := range []struct {
-		name   string
-		answer func(n int, w http.ResponseWriter, r *http.Request)
-		opts   []Option
-		asked  int    // requests
-		ranges string // of the last request
-		err    string
-	}{
-		{
-			name:   "behaves",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) { whole(w, r, b) },
-			asked:  1,
-		},
-		{
-			name: "drops and resumes",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n == 0 {
-					drop(w, b[:100000], len(b))
-				}
-				whole(w, r, b)
-			},
-			asked: 2, ranges: "bytes=100000-",
-		},
-		{
-			name: "drops often, always with gain",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				from := 0
-				fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
-				if n < 9 {
-					if from > 0 {
-						w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(b)-1, len(b)))
-						w.Header().Set("Content-Length", fmt.Sprint(len(b)-from))
-						w.WriteHeader(http.StatusPartialContent)
-					}
-					drop(w, b[from:from+10000], len(b)-from)
-				}
-				whole(w, r, b)
-			},
-			asked: 10, ranges: "bytes=90000-",
-		},
-		{
-			name: "drops and ignores the range",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n == 0 {
-					drop(w, b[:100000], len(b))
-				}
-				r.Header.Del("Range")
-				whole(w, r, b)
-			},
-			asked: 2,
-		},
-		{
-			name: "drops and sends another range",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				switch n {
-				case 0:
-					drop(w, b[:100000], len(b))
-				case 1:
-					w.Header().Set("Content-Range", fmt.Sprintf("bytes 5-%d/%d", len(b)-1, len(b)))
-					w.WriteHeader(http.StatusPartialContent)
-					w.Write(b[5:])
-				default:
-					whole(w, r, b)
-				}
-			},
-			asked: 3,
-		},
-		{
-			name: "drops and refuses the range",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				switch n {
-				case 0:
-					drop(w, b[:100000], len(b))
-				case 1:
-					w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
-				default:
-					whole(w, r, b)
-				}
-			},
-			asked: 3,
-		},
-		{
-			name: "stalls",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n == 0 {
-					w.Header().Set("Content-Length", fmt.Sprint(len(b)))
-					w.Write(b[:100000])
-					w.(http.Flusher).Flush()
-					<-r.Context().Done()
-					return
-				}
-				whole(w, r, b)
-			},
-			opts:  []Option{Stall(200 * time.Millisecond)},
-			asked: 2, ranges: "bytes=100000-",
-		},
-		{
-			name: "stalls before the header",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n == 0 {
-					<-r.Context().Done()
-					return
-				}
-				whole(w, r, b)
-			},
-			opts:  []Option{Stall(200 * time.Millisecond)},
-			asked: 2,
-		},
-		{
-			name: "fails and recovers",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n < 2 {
-					w.WriteHeader([]int{503, 408}[n])
-					return
-				}
-				whole(w, r, b)
-			},
-			asked: 3,
-		},
-		{
-			name:   "fails for ever",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
-			asked:  3,
-			err:    "the mirror answered 500 Internal Server Error (tried 3 times in ",
-		},
-		{
-			name:   "wants credentials",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) },
-			asked:  1,
-			err:    "401 Unauthorized: no credentials, or wrong ones; to fetch from another place set IMGBUILD_DEBIAN_MIRROR or --mirror debian=URL",
-		},
-		{
-			name: "has a larger file",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				whole(w, r, append(bytes.Clone(b), 0))
-			},
-			asked: 1,
-			err:   "expected 307200 bytes, got 307201",
-		},
-		{
-			name: "sends without end",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				for r.Context().Err() == nil {
-					if _, err := w.Write(b); err != nil {
-						return
-					}
-				}
-			},
-			asked: 1,
-			err:   "sent more than the 307200 bytes",
-		},
-		{
-			name: "sends too little",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("Range") != "" {
-					w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
-					return
-				}
-				w.Write(b[:1000])
-				w.(http.Flusher).Flush() // so that there is no Content-Length
-			},
-			asked: 4,
-			err:   "(tried 4 times in ",
-		},
-		{
-			name: "has other bytes",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				whole(w, r, bytes.Repeat([]byte("x"), len(b)))
-			},
-			asked: 1,
-			err:   "the mirror's file is another one: expected sha256:" + input(b).SHA256 + ", got sha256:",
-		},
-		{
-			name: "redirects",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				if n == 0 {
-					http.Redirect(w, r, "/elsewhere", http.StatusFound)
-					return
-				}
-				whole(w, r, b)
-			},
-			asked: 2,
-		},
-		{
-			name: "redirects for ever",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "/elsewhere", http.StatusFound)
-			},
-			asked: 10,
-			err:   "redirected more than 10 times",
-		},
-		{
-			name: "redirects to the disk",
-			answer: func(n int, w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Location", "file:///etc/passwd")
-				w.WriteHeader(http.StatusFound)
-			},
-			asked: 1,
-			err:   "refusing a redirect from http to file:///etc/passwd",
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, tt.answer)
-			st := openStore(t)
-			f := fetcher(t, st, s.URL+"/debian", tt.opts...)
-			h, err := f.Fetch(t.Context(), input(b))
-			if tt.err == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := st.Verify(h); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				if err == nil || !strings.Contains(err.Error(), tt.err) {
-					t.Fatalf("error\n%v\nwant one with\n%s", err, tt.err)
-				}
-				if !strings.Contains(err.Error(), "fetching thing 1: "+s.URL) {
-					t.Errorf("the error does not say what and where: %v", err)
-				}
-				if _, ok := st.Has(h); ok {
-					t.Error("the store has the file all the same")
-				}
-			}
-			asked := s.asked()
-			if len(asked) != tt.asked {
-				t.Errorf("%d requests, want %d", len(asked), tt.asked)
-			}
-			last := asked[len(asked)-1]
-			if got := last.Header.Get("Range"); got != tt.ranges && tt.err == "" {
-				t.Errorf("last request with range %q, want %q", got, tt.ranges)
-			}
-			if last.UserAgent() != "imgbuild" {
-				t.Errorf("user agent %q", last.UserAgent())
-			}
-		})
-	}
 }
 
 func TestIfRange(t *testing.T) {
@@ -430,5 +188,66 @@ func TestCancel(t *testing.T) {
 	_, err := fetcher(t, openStore(t), s.URL).Fetch(ctx, input(b))
 	if !errors.Is(err, why) || len(s.asked()) != 1 {
 		t.Errorf("%d requests, error %v", len(s.asked()), err)
+	}
+}
+
+// TestFileMirror: a mirror may be a folder, as for apt and Go.
+func TestFileMirror(t *testing.T) {
+	b := content(70000)
+	dir := t.TempDir()
+	in := input(b)
+	in.Path = "pool/g++_1.deb"
+	if err := os.MkdirAll(filepath.Join(dir, "pool"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, in.Path), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	st := openStore(t)
+	f := fetcher(t, st, "file://"+dir)
+	fetched(t, st, f, in, b)
+	in = input([]byte("x"))
+	var nf *NotFoundError
+	if _, err := f.Fetch(t.Context(), in); !errors.As(err, &nf) {
+		t.Error(err)
+	}
+}
+
+// TestUnreachable: the error says which URL was tried, how often, and what to do.
+func TestUnreachable(t *testing.T) {
+	s := serve(t, func(int, http.ResponseWriter, *http.Request) {})
+	s.Close()
+	_, err := fetcher(t, openStore(t), s.URL).Fetch(t.Context(), input([]byte("x")))
+	if err == nil {
+		t.Fatal("fetched from a server that is gone")
+	}
+	for _, want := range []string{"fetching thing 1: " + s.URL + "/pool/t/thing_1_amd64.deb (from --mirror): ", "connection refused", "tried 3 times in ", "set IMGBUILD_DEBIAN_MIRROR or --mirror debian=URL"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, opt := range []Option{Jobs(0), MaxSize(0), Stall(0), Tries(0, 1), Tries(1, 0), Transport(nil)} {
+		if _, err := New(nil, nil, opt); err == nil || !strings.HasPrefix(err.Error(), "fetch options: ") {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHostileLock(t *testing.T) {
+	f := fetcher(t, openStore(t), "http://mirror.example", Transport(noNetwork{t}))
+	for what, change := range map[string]func(*lock.Input){
+		"no SHA-256 in lower-case hex": func(in *lock.Input) { in.SHA256 = "../../../etc/passwd" },
+		"not a path of a file":         func(in *lock.Input) { in.Path = "../../secret" },
+		"unknown archive":              func(in *lock.Input) { in.Archive = "pypi" },
+		"not a file of an archive":     func(in *lock.Input) { in.Archive = "" },
+	} {
+		in := input([]byte("x"))
+		change(&in)
+		if _, err := f.Fetch(t.Context(), in); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("want %q, got %v", what, err)
+		}
 	}
 }

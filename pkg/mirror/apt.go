@@ -43,7 +43,10 @@ func (m *machine) apt(archive string) []Base {
 			}
 		}
 	}
-	return bases
+	if len(bases) == 0 {
+		return nil
+	}
+	return withNetrc(bases, m.aptAuth()...)
 }
 
 // aptFiles are sources.list and, in order of their names, the files of

@@ -14,17 +14,22 @@ import (
 // (https://go.dev/ref/mod#environment-variables).
 func (m *machine) goproxy(ctx context.Context) ([]Base, error) {
 	if v := m.getenv("GOPROXY"); v != "" {
-		return clientBases(Go, v, "GOPROXY")
+		return m.goBases(v, "GOPROXY")
 	}
 	path := m.goenvFile()
 	if v := goenvValue(path, "GOPROXY"); v != "" {
-		return clientBases(Go, v, "Go's configuration ("+path+")")
+		return m.goBases(v, "Go's configuration ("+path+")")
 	}
 	v, err := m.ask(ctx, "go", "env", "GOPROXY")
 	if err != nil {
 		return nil, nil // no Go, or one that does not run: not a place to learn from
 	}
-	return clientBases(Go, v, "go env GOPROXY")
+	return m.goBases(v, "go env GOPROXY")
+}
+
+func (m *machine) goBases(list, from string) ([]Base, error) {
+	bases, err := clientBases(Go, list, from)
+	return withNetrc(bases, m.netrc()), err
 }
 
 // goenvFile is GOENV, else go/env in the user's configuration folder.
