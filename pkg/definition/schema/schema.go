@@ -1,5 +1,5 @@
 // Package schema makes the JSON Schema (draft 2020-12) of definitions, for
-// editors and for `check` in other tools. It says what the types and comments
+// editors and other tools. It says what the types and comments
 // of package definition say, and the forms of words that its parser asks for;
 // the parser finds more, such as two variants with the same tags.
 package schema
