@@ -99,8 +99,10 @@ func (in Input) check() error {
 	case !slices.Contains(allowed, in.Archive):
 		return fmt.Errorf("archive %q does not go with the kind %q", in.Archive, in.Kind)
 	case in.Kind == KindImage:
-		if _, digest, ok := strings.Cut(in.Path, "@"); !ok || !isDigest(digest) {
-			return fmt.Errorf("path %q is not a reference by digest", in.Path)
+		// A manifest by reference, or a blob below its repository (OCI
+		// distribution spec, "Pulling blobs").
+		if in.Path != in.Name+"@sha256:"+in.SHA256 && in.Path != in.Name+"/blobs/sha256:"+in.SHA256 {
+			return fmt.Errorf("path %q is not the input by its digest", in.Path)
 		}
 		return nil
 	case len(in.SignedBy) == 0:

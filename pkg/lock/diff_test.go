@@ -61,9 +61,9 @@ func TestDiffOfEverythingElse(t *testing.T) {
 	newer.Scripts[0].SHA256 = hexOf("another postinst")
 	newer.Inputs[2].SHA256 = hexOf("the same version anew") // tzdata
 	// One image less a package, and a layer that is made in another way.
-	newer.Images[3].Layers[1].Inputs = newer.Images[3].Layers[1].Inputs[:1]
-	newer.Images[3].Layers[1].DiffID = "sha256:" + hexOf("less")
-	newer.Images[0].Layers[1].DiffID = "sha256:" + hexOf("other way")
+	newer.Images[3].Layers[2].Inputs = newer.Images[3].Layers[2].Inputs[:1]
+	newer.Images[3].Layers[2].DiffID = "sha256:" + hexOf("less")
+	newer.Images[0].Layers[2].DiffID = "sha256:" + hexOf("other way")
 	for i := range newer.Images {
 		newer.Images[i].Version = "1.27.4"
 	}

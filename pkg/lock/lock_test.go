@@ -41,6 +41,13 @@ func fixture() *Lock {
 			SHA256: hexOf("go" + arch), H1: "h1:" + base64Of(32), SignedBy: []string{"sum.golang.org"},
 		}
 	}
+	image := func(by string) Input {
+		in := Input{Kind: KindImage, Name: "registry.example.com:5000/team/base", Size: 500, SHA256: hexOf(by)}
+		in.Version = "sha256:" + in.SHA256
+		in.Path = in.Name + by + in.Version
+		in.ID = "image:" + in.Path
+		return in
+	}
 	l := &Lock{
 		Definition: "sha256:" + hexOf("definition"),
 		Archives: []Archive{
@@ -54,6 +61,8 @@ func fixture() *Lock {
 			deb("tzdata", "2026b-1+deb13u1", "all", "debian-security"),
 			toolchain("amd64"),
 			toolchain("arm64"),
+			image("/blobs/"),
+			image("@"),
 			{
 				ID: "npm:@typescript/typescript@7.0.2", Kind: KindNPM, Name: "@typescript/typescript", Version: "7.0.2", Archive: "npm",
 				Path: "@typescript/typescript/-/typescript-7.0.2.tgz", Size: 9_669_334, SHA256: hexOf("ts"),
@@ -70,6 +79,7 @@ func fixture() *Lock {
 			img := Image{
 				Version: "1.27.3", Series: "1.27", Variant: variant, Platform: "linux/" + arch, Size: 90_000_000,
 				Layers: []Layer{
+					{Name: "base", Inputs: []string{l.Inputs[6].ID, l.Inputs[5].ID}},
 					{Name: "os", Inputs: []string{"deb:libc6@2.41-12/" + arch, "deb:tzdata@2026b-1+deb13u1/all"}, DiffID: "sha256:" + hexOf("os"+arch)},
 					{Name: "go", Inputs: []string{"go:1.27.3/linux-" + arch, "npm:@typescript/typescript@7.0.2"}, DiffID: "sha256:" + hexOf("go"+arch)},
 					{Name: "shim"},
@@ -176,25 +186,27 @@ func TestReadRefuses(t *testing.T) {
 		{"signer", func(l *Lock) { l.Inputs[0].SignedBy = nil }, "nobody has signed it"},
 		{"h1", func(l *Lock) { l.Inputs[3].H1 = "" }, "h1 is missing"},
 		{"h1 short", func(l *Lock) { l.Inputs[3].H1 = "h1:" + base64Of(31) }, "is not a hash of a Go module"},
-		{"integrity", func(l *Lock) { l.Inputs[5].Integrity = "" }, "integrity is missing"},
-		{"integrity sha1", func(l *Lock) { l.Inputs[5].Integrity = "sha1-" + base64Of(20) }, "is not a SHA-512"},
+		{"integrity", func(l *Lock) { l.Inputs[7].Integrity = "" }, "integrity is missing"},
+		{"integrity sha1", func(l *Lock) { l.Inputs[7].Integrity = "sha1-" + base64Of(20) }, "is not a SHA-512"},
+		{"image by tag", func(l *Lock) { l.Inputs[6].Path = "registry.example.com:5000/team/base:1" }, "is not the input by its digest"},
+		{"image of another hash", func(l *Lock) { l.Inputs[6].SHA256 = hexOf("other") }, "is not the input by its digest"},
 		{"unused input", func(l *Lock) {
 			for i := range l.Images {
-				l.Images[i].Layers[1].Inputs = l.Images[i].Layers[1].Inputs[:1]
+				l.Images[i].Layers[2].Inputs = l.Images[i].Layers[2].Inputs[:1]
 			}
 		}, "no image needs it"},
-		{"unknown input", func(l *Lock) { l.Images[0].Layers[0].Inputs[0] = "deb:libc7@1/amd64" }, "is not in the lock"},
-		{"other platform", func(l *Lock) { l.Images[0].Layers[0].Inputs[0] = "deb:libc6@2.41-12/arm64" }, "is for another platform"},
-		{"other platform of go", func(l *Lock) { l.Images[0].Layers[1].Inputs[0] = "go:1.27.3/linux-arm64" }, "is for another platform"},
-		{"diffID", func(l *Lock) { l.Images[0].Layers[0].DiffID = "" }, "the diffID is missing"},
-		{"diffID form", func(l *Lock) { l.Images[0].Layers[0].DiffID = "sha512:00" }, "is not a digest"},
+		{"unknown input", func(l *Lock) { l.Images[0].Layers[1].Inputs[0] = "deb:libc7@1/amd64" }, "is not in the lock"},
+		{"other platform", func(l *Lock) { l.Images[0].Layers[1].Inputs[0] = "deb:libc6@2.41-12/arm64" }, "is for another platform"},
+		{"other platform of go", func(l *Lock) { l.Images[0].Layers[2].Inputs[0] = "go:1.27.3/linux-arm64" }, "is for another platform"},
+		{"diffID", func(l *Lock) { l.Images[0].Layers[1].DiffID = "" }, "the diffID is missing"},
+		{"diffID form", func(l *Lock) { l.Images[0].Layers[1].DiffID = "sha512:00" }, "is not a digest"},
 		{"platform", func(l *Lock) { l.Images[0].Platform = "windows/amd64" }, "unknown platform"},
 		{"series", func(l *Lock) { l.Images[0].Series = "1.2" }, "is not of the series"},
 		{"image twice", func(l *Lock) { l.Images[1] = l.Images[0] }, "images: item 2"},
 		{"images out of order", func(l *Lock) { l.Images[0], l.Images[1] = l.Images[1], l.Images[0] }, "images: item 2"},
 		{"no images", func(l *Lock) { l.Images, l.Inputs = nil, nil }, "there are no images"},
 		{"no layers", func(l *Lock) { l.Images[0].Layers = nil }, "it has no layers"},
-		{"layer twice", func(l *Lock) { l.Images[0].Layers[2].Name = "os" }, "there twice"},
+		{"layer twice", func(l *Lock) { l.Images[0].Layers[3].Name = "os" }, "there twice"},
 		{"archives out of order", func(l *Lock) { slices.Reverse(l.Archives) }, "archives: item 2"},
 		{"archive unsigned", func(l *Lock) { l.Archives[0].SignedBy = nil }, "signer is missing"},
 		{"script", func(l *Lock) { l.Scripts[0].Effect = "" }, "effect is not right"},
