@@ -187,6 +187,7 @@ func TestAgainstDebootstrap(t *testing.T) {
 			t.Errorf("the accepted difference %s does not occur any more: take it away", d.pattern)
 		}
 	}
+	t.Run("ldconfig", func(t *testing.T) { compareLdconfig(t, root) })
 }
 
 func compareEntry(m *result, name string, info fs.FileInfo, hdr *tar.Header, differ func(string, ...any)) {

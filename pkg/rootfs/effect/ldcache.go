@@ -37,11 +37,17 @@ func (e ldCache) Apply(t rootfs.Tree) error {
 			return err
 		}
 		for _, l := range libs {
-			if err := linkSoname(t, d, l); err != nil {
-				return err
+			// In a glibc-hwcaps folder ldconfig makes no links and lists files
+			// by their own names.
+			name := l.name
+			if d.hwcaps == "" {
+				name = l.soname
+				if err := linkSoname(t, d, l); err != nil {
+					return err
+				}
 			}
 			entries = append(entries, cacheEntry{
-				soname: l.soname, path: d.path + "/" + l.soname,
+				soname: l.soname, path: d.path + "/" + name,
 				flags: l.flags, isaLevel: l.isaLevel, hwcaps: d.hwcaps,
 			})
 		}

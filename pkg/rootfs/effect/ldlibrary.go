@@ -52,12 +52,10 @@ func scanFolder(t rootfs.Tree, d libraryFolder) ([]library, error) {
 		if !ok {
 			continue
 		}
-		// A link counts as itself only if it leads to the soname or is the
-		// short name for the compiler; then it is listed by its own name.
-		if l.link = hdr.Typeflag == tar.TypeSymlink; l.link {
-			base := path.Base(real)
-			l.link = base == l.soname || strings.HasSuffix(base, ".so") && strings.HasPrefix(l.soname, base)
-		}
+		// A link counts as itself only if its name is the soname or the short
+		// one for the compiler; then it is listed by that.
+		l.link = hdr.Typeflag == tar.TypeSymlink &&
+			(l.name == l.soname || strings.HasSuffix(l.name, ".so") && strings.HasPrefix(l.soname, l.name))
 		if l.link {
 			l.soname = l.name
 		}
@@ -123,9 +121,9 @@ func machineFlags(arch string, f *elf.File) (uint32, bool) {
 	return 0, false
 }
 
-// isaLevel is the x86 ISA level that a library needs: the highest bit set in
-// the GNU property X86_ISA_1_NEEDED, from 1 (baseline); 0 without it
-// (read_gnu_property in glibc's x86 elf-read-prop.h).
+// isaLevel is the x86 ISA level that a library needs: the number of the highest
+// bit in the GNU property X86_ISA_1_NEEDED, 0 (the baseline) without it, as
+// ldconfig 2.41 is seen to write it.
 func isaLevel(f *elf.File) (uint32, error) {
 	const noteProperty, isa1Needed = 5, 0xc0008002
 	if f.Machine != elf.EM_X86_64 {
@@ -149,7 +147,7 @@ func isaLevel(f *elf.File) (uint32, error) {
 				break
 			}
 			if kind == isa1Needed && size == 4 {
-				return uint32(bits.Len32(binary.LittleEndian.Uint32(b[8:]))), nil
+				return uint32(max(bits.Len32(binary.LittleEndian.Uint32(b[8:])), 1) - 1), nil
 			}
 			b = b[min(len(b), int(8+(size+7)&^7)):]
 		}
