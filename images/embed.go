@@ -11,6 +11,11 @@ import (
 //go:embed golang node typescript
 var files embed.FS
 
+// Schema is the JSON Schema of image.yaml.
+//
+//go:embed image.schema.json
+var Schema []byte
+
 // FS has one folder an image, with image.yaml, image.lock and the files that
 // the definition takes along.
 func FS() fs.FS { return files }

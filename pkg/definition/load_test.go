@@ -137,3 +137,19 @@ func write(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// What docs/definition.md shows is taken as it stands there.
+func TestTheDefinitionInTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "definition.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	shown, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("it shows no definition")
+	}
+	if _, err := Parse("docs/definition.md", []byte(shown), nil); err != nil {
+		t.Error(err)
+	}
+}
