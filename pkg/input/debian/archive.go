@@ -165,8 +165,8 @@ func (a *Archive) missing(name string) error {
 // near returns up to three names that differ from name in few letters.
 func (a *Archive) near(name string) []string {
 	type hit struct {
-		name     string
-		distance int
+		name                       string
+		distance, common, priority int
 	}
 	most := max(1, len(name)/3)
 	var hits []hit
@@ -175,15 +175,28 @@ func (a *Archive) near(name string) []string {
 			continue
 		}
 		if d := levenshtein.ComputeDistance(name, n); d <= most {
-			hits = append(hits, hit{n, d})
+			hits = append(hits, hit{n, d, commonPrefix(n, name), priority(a.candidate(n).Priority)})
 		}
 	}
 	slices.SortFunc(hits, func(x, y hit) int {
-		return cmp.Or(cmp.Compare(x.distance, y.distance), strings.Compare(x.name, y.name))
+		return cmp.Or(
+			cmp.Compare(x.distance, y.distance),
+			cmp.Compare(y.common, x.common),
+			cmp.Compare(x.priority, y.priority),
+			strings.Compare(x.name, y.name),
+		)
 	})
 	var names []string
 	for _, h := range hits[:min(3, len(hits))] {
 		names = append(names, h.name)
 	}
 	return names
+}
+
+func commonPrefix(x, y string) int {
+	n := 0
+	for n < min(len(x), len(y)) && x[n] == y[n] {
+		n++
+	}
+	return n
 }

@@ -33,7 +33,9 @@ type Source interface {
 	// Get reads a small file of an archive ("debian", "debian-security") into
 	// memory: at most max bytes, a larger file is an error.
 	Get(ctx context.Context, archive, path string, max int64) ([]byte, error)
-	// Fetch puts the file into the store and returns its hash.
+	// Fetch puts the file into the store and returns its hash. Where the
+	// mirror does not have it the error is an fs.ErrNotExist: then the same
+	// index is asked for under its other names.
 	Fetch(ctx context.Context, in lock.Input) (v1.Hash, error)
 }
 
@@ -84,8 +86,10 @@ func (r *reader) packages(ctx context.Context, s suiteRef, rel *release, arch st
 		if err != nil {
 			return nil, fmt.Errorf("reading %s of %s: %w", name, s.suite, err)
 		}
-		limit := f.size
-		err = readIndex(r.st, blob, ext, limit, func(p *Paragraph) error {
+		err = readIndex(r.st, blob, ext, f.size, func(p *Paragraph) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			rec, err := newRecord(p, origin)
 			if err != nil {
 				return err

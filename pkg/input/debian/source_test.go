@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -96,3 +97,14 @@ func (s *httpSource) Fetch(ctx context.Context, in lock.Input) (v1.Hash, error) 
 	}
 	return w.Commit(want)
 }
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func secondsOf(n uint32) time.Duration { return time.Duration(n) * time.Second }
