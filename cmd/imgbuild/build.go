@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/imgbuild/imgbuild/pkg/build"
+	"github.com/imgbuild/imgbuild/pkg/layer"
+	"github.com/imgbuild/imgbuild/pkg/lock"
+)
+
+// defaultPlatform is what Function Compute runs.
+const defaultPlatform = "linux/amd64"
+
+// buildFlags are the flags of `imgbuild NAME`.
+type buildFlags struct {
+	all         bool
+	platforms   []string
+	compression string
+	out         delivery
+}
+
+func (b *buildFlags) register(f *pflag.FlagSet) {
+	f.BoolVar(&b.all, "all", false, "every version and variant of NAME")
+	f.StringSliceVar(&b.platforms, "platform", []string{defaultPlatform}, "platforms to build; several make one index")
+	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed: gzip or zstd")
+	b.out.register(f)
+}
+
+// run builds the images and delivers them.
+func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
+	compression, err := layer.ParseCompression(b.compression)
+	if err != nil {
+		return usageError{err}
+	}
+	// What is wrong with the command is said before any work.
+	if err := b.out.check(); err != nil {
+		return err
+	}
+	var wanted []wantedImage
+	for _, ref := range refs {
+		w, err := b.selectImages(ref)
+		if err != nil {
+			return err
+		}
+		wanted = append(wanted, w...)
+	}
+	s, f, _, err := g.open()
+	if err != nil {
+		return err
+	}
+	engine, err := newNative(s, f, compression, g.offline)
+	if err != nil {
+		return err
+	}
+	var results []result
+	err = g.show(ctx, func(ctx context.Context) error {
+		built, err := buildAll(ctx, engine, wanted)
+		if err != nil {
+			return explain(ctx, f, s, wanted, err)
+		}
+		results, err = b.out.deliver(ctx, g, s, built)
+		if !isCorrupt(err) {
+			return err
+		}
+		// A blob of the store was damaged and is gone now: make it again.
+		if built, err = buildAll(ctx, engine, wanted); err != nil {
+			return explain(ctx, f, s, wanted, err)
+		}
+		results, err = b.out.deliver(ctx, g, s, built)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if b.out.toStdout() {
+		g.stdout = g.stderr // the image is the result there
+	}
+	return g.printResults(results)
+}
+
+// wantedImage is one version and variant that was asked for.
+type wantedImage struct {
+	lock.Selected
+	definition *definitionWithLock
+}
+
+// selectImages finds what one NAME[:TAG] of the command line asks for.
+func (b *buildFlags) selectImages(ref string) ([]wantedImage, error) {
+	name, tag := splitRef(ref)
+	d, err := loadDefinition(name)
+	if err != nil {
+		return nil, err
+	}
+	selected, err := lock.Select(d.Definition, d.lock, lock.Query{Tag: tag, All: b.all, Platforms: b.platforms})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var out []wantedImage
+	for _, s := range selected {
+		out = append(out, wantedImage{Selected: s, definition: d})
+	}
+	return out, nil
+}
+
+// splitRef splits NAME[:TAG]. A path may have a colon only in its last part.
+func splitRef(ref string) (name, tag string) {
+	i := strings.LastIndexByte(ref, ':')
+	if i < 0 || strings.ContainsRune(ref[i:], '/') {
+		return ref, ""
+	}
+	return ref[:i], ref[i+1:]
+}
+
+// buildAll builds all images in one go, so that layers they share are made once.
+func buildAll(ctx context.Context, engine build.Engine, wanted []wantedImage) ([]builtImage, error) {
+	var requests []build.Request
+	for _, w := range wanted {
+		for _, p := range w.Platforms {
+			requests = append(requests, build.Request{Definition: w.definition.Definition, Lock: w.definition.lock, Image: p})
+		}
+	}
+	images, err := engine.Build(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	var out []builtImage
+	for _, w := range wanted {
+		n := len(w.Platforms)
+		b, err := newBuiltImage(w, images[:n])
+		if err != nil {
+			return nil, err
+		}
+		images = images[n:]
+		out = append(out, b)
+	}
+	return out, nil
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/output"
+	"github.com/imgbuild/imgbuild/pkg/push"
+	"github.com/imgbuild/imgbuild/pkg/registry"
+	"github.com/imgbuild/imgbuild/pkg/store"
+)
+
+// delivery is where finished images go.
+type delivery struct {
+	push       bool
+	registries []string
+	regions    []string
+	namespace  string
+	instances  []string
+	vpcRefs    bool
+	outputs    []string
+	load       bool
+
+	targets []address.Registry
+	files   []output.Spec
+}
+
+func (d *delivery) register(f *pflag.FlagSet) {
+	f.BoolVar(&d.push, "push", false, "push to --registry, or to the registries of --region")
+	f.StringArrayVar(&d.registries, "registry", nil, `HOST[:PORT][/NAMESPACE] to push to, or "embedded" for the built-in one`)
+	f.StringSliceVar(&d.regions, "region", nil, "regions of Alibaba Cloud to push to, such as cn-hangzhou")
+	f.StringVar(&d.namespace, "namespace", "", "namespace in the regions' Container Registry")
+	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance: crpi-ID or the name of an enterprise instance")
+	f.BoolVar(&d.vpcRefs, "vpc-refs", false, "print references with the VPC host, as templates need them")
+	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write images: type=oci,dest=PATH or type=docker,dest=PATH")
+	f.BoolVar(&d.load, "load", false, "load into docker or podman")
+}
+
+// check reads the flags. Its errors are those of usage.
+func (d *delivery) check() error {
+	for _, s := range d.registries {
+		r, err := address.Parse(s)
+		if err != nil {
+			return usageError{err}
+		}
+		d.targets = append(d.targets, r)
+	}
+	if len(d.regions) > 0 {
+		regional := address.Regional{Regions: d.regions, Namespace: d.namespace, Instances: d.instances, VPCRefs: d.vpcRefs}
+		rs, err := regional.Registries()
+		if err != nil {
+			return usageError{err}
+		}
+		d.targets = append(d.targets, rs...)
+	}
+	switch {
+	case d.push && len(d.targets) == 0:
+		return usage(`--push has no destination; give one of
+  --registry HOST[:PORT][/NAMESPACE]               any registry
+  --registry embedded                              the built-in one, served by imgbuild registry
+  --region REGION[,REGION…] --namespace NAMESPACE  Alibaba Cloud's Container Registry`)
+	case !d.push && len(d.targets) > 0:
+		return usage("a registry is given but not --push; add --push, or leave the registry out")
+	case len(d.regions) == 0 && (d.namespace != "" || len(d.instances) > 0 || d.vpcRefs):
+		return usage("--namespace, --instance and --vpc-refs belong to --region; add --region, or put the namespace into --registry HOST/NAMESPACE")
+	}
+	for _, s := range d.outputs {
+		spec, err := output.ParseSpec(s)
+		if err != nil {
+			return usageError{err}
+		}
+		d.files = append(d.files, spec)
+	}
+	return nil
+}
+
+// toStdout says that an image itself goes to standard output.
+func (d *delivery) toStdout() bool {
+	return slices.ContainsFunc(d.files, func(s output.Spec) bool { return s.Dest == "-" })
+}
+
+// deliver writes, loads and pushes the images. Without any of these the
+// results are only named.
+func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built []builtImage) ([]result, error) {
+	var images []output.Image
+	for _, b := range built {
+		images = append(images, b.output())
+	}
+	for _, spec := range d.files {
+		if err := output.Write(ctx, spec, g.stdout, images); err != nil {
+			return nil, err
+		}
+	}
+	if d.load {
+		engine, err := output.Load(ctx, images)
+		if err != nil {
+			return nil, err
+		}
+		g.warn("loaded into %s", engine)
+	}
+	if !d.push {
+		var results []result
+		for _, b := range built {
+			results = append(results, b.result(b.definition.Name+":"+b.Tag+"@"+b.digest.String()))
+		}
+		return results, nil
+	}
+	return d.pushAll(ctx, s, built)
+}
+
+func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtImage) ([]result, error) {
+	targets, stop, err := d.serving(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	p, err := push.New(push.WithMemory(push.StoreMemory(s)))
+	if err != nil {
+		return nil, err
+	}
+	results := make([]result, len(targets)*len(built))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, target := range targets {
+		for j, b := range built {
+			g.Go(func() error {
+				repository, err := target.Repository(b.definition.Name)
+				if err != nil {
+					return usageError{err}
+				}
+				r, err := p.Push(ctx, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
+				if err != nil {
+					return err
+				}
+				results[i*len(built)+j] = b.result(r.Reference)
+				return nil
+			})
+		}
+	}
+	return results, g.Wait()
+}
+
+// serving starts the embedded registry where it is among the targets.
+func (d *delivery) serving(ctx context.Context, s *store.Store) (targets []address.Registry, stop func(), err error) {
+	stop = func() {}
+	for _, t := range d.targets {
+		if t.IsEmbedded() {
+			addr, closer, err := registry.ForPush(ctx, registry.DefaultDir(s))
+			if err != nil {
+				return nil, stop, err
+			}
+			before := stop
+			stop = func() { closer(); before() }
+			t.Host, t.Reference = addr, registry.DefaultAddr
+		}
+		targets = append(targets, t)
+	}
+	return targets, stop, nil
+}
+
+// tagsFirst returns the image's tags with the one to print in front.
+func (b builtImage) tagsFirst() []string {
+	tags := []string{b.Tag}
+	for _, t := range b.Tags {
+		if t != b.Tag {
+			tags = append(tags, t)
+		}
+	}
+	return tags
+}
+
+// output is the image as package output writes it.
+func (b builtImage) output() output.Image {
+	return output.Image{Name: b.definition.Name, Tags: b.tagsFirst(), Image: b.image, Index: b.index}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/pflag"
+
+	"github.com/imgbuild/imgbuild/pkg/display"
+	"github.com/imgbuild/imgbuild/pkg/fetch"
+	"github.com/imgbuild/imgbuild/pkg/mirror"
+	"github.com/imgbuild/imgbuild/pkg/progress"
+	"github.com/imgbuild/imgbuild/pkg/store"
+)
+
+// global is what all commands share.
+type global struct {
+	stdout io.Writer
+	stderr *os.File
+
+	progress string
+	offline  bool
+	json     bool
+	mirrors  map[string]string
+}
+
+func (g *global) register(f *pflag.FlagSet) {
+	f.StringVar(&g.progress, "progress", "auto", "how progress is shown: auto, tty, plain or rawjson")
+	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection to a mirror")
+	f.BoolVar(&g.json, "json", false, "print results as JSON")
+	f.StringToStringVar(&g.mirrors, "mirror", nil, "where an archive is fetched from, as in debian=URL; also debian-security, go, npm")
+}
+
+// open opens the store and what fetches into it.
+func (g *global) open() (*store.Store, *fetch.Fetcher, *mirror.Mirrors, error) {
+	dir, err := store.DefaultDir()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := store.Open(dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m, err := mirror.New(mirror.Options{Flags: g.mirrors})
+	if err != nil {
+		return nil, nil, nil, usageError{err}
+	}
+	var opts []fetch.Option
+	if g.offline {
+		opts = append(opts, fetch.Offline())
+	}
+	f, err := fetch.New(s, m, opts...)
+	return s, f, m, err
+}
+
+// show runs work with its progress drawn on standard error.
+func (g *global) show(ctx context.Context, work func(context.Context) error) error {
+	d, err := display.New(g.stderr, g.progress)
+	if err != nil {
+		return usageError{err}
+	}
+	defer d.Close()
+	return work(progress.With(ctx, d))
+}
+
+// warn tells something that is no result and no failure.
+func (g *global) warn(format string, args ...any) {
+	fmt.Fprintf(g.stderr, "imgbuild: "+format+"\n", args...)
+}
+
+// version is that of the module, or of the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	if v == "" {
+		return "(devel)"
+	}
+	return v
+}

@@ -1,0 +1,58 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/imgbuild/imgbuild/pkg/definition"
+	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/shimbuild"
+	"github.com/imgbuild/imgbuild/pkg/store"
+)
+
+// CompiledShim compiles the shim from the source inside imgbuild.
+type CompiledShim struct {
+	Store *store.Store
+	Fetch Fetcher
+	// Toolchain is the locked Go for the machine that compiles.
+	Toolchain lock.Input
+}
+
+// NewCompiledShim takes the newest Go that imgbuild's own golang image has, so
+// that every image, whatever its definition, carries the same shim.
+func NewCompiledShim(s *store.Store, f Fetcher) (*CompiledShim, error) {
+	d, err := definition.Load("golang")
+	if err != nil {
+		return nil, err
+	}
+	l, err := lock.Load(d)
+	if err != nil {
+		return nil, fmt.Errorf("choosing the Go that compiles the shim: %w", err)
+	}
+	host := runtime.GOOS + "-" + runtime.GOARCH
+	var newest lock.Input
+	for _, in := range l.Inputs {
+		if in.Kind == lock.KindGo && in.ID == "go:"+in.Version+"/"+host && definition.CompareVersions(in.Version, newest.Version) > 0 {
+			newest = in
+		}
+	}
+	if newest.ID == "" {
+		return nil, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one of the platforms %v", runtime.GOOS, runtime.GOARCH, d.Platforms)
+	}
+	return &CompiledShim{Store: s, Fetch: f, Toolchain: newest}, nil
+}
+
+func (c *CompiledShim) options(platform string) shimbuild.Options {
+	return shimbuild.Options{Store: c.Store, Toolchain: c.Toolchain, Fetch: c.Fetch.Fetch, Platform: platform}
+}
+
+// Key implements Shim.
+func (c *CompiledShim) Key(platform string) string { return shimbuild.Key(c.options(platform)) }
+
+// Build implements Shim.
+func (c *CompiledShim) Build(ctx context.Context, platform string) (v1.Hash, error) {
+	return shimbuild.Build(ctx, c.options(platform))
+}
