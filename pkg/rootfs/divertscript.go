@@ -36,6 +36,7 @@ var (
 	onArgument = regexp.MustCompile(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?install\b`)
 	orInstall  = regexp.MustCompile(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?upgrade"?\s*(-o|\]\s*\|\|\s*(\[|test))\s*"?\$\{?1\}?"?\s*=\s*"?install\b`)
 	caseOnArg  = regexp.MustCompile(`^case\s+"?\$\{?1\}?"?\s+in`)
+	caseArm    = regexp.MustCompile(`^\(?([a-z*| -]+)\)`)
 	forLoop    = regexp.MustCompile(`^for\s+([A-Za-z_][A-Za-z0-9_]*)\s+in\s+([^;$` + "`" + `]*?)\s*(;\s*do)?$`)
 	statements = regexp.MustCompile(`\s*;\s*(then|do)\b`)
 )
@@ -55,7 +56,7 @@ func divertCalls(script string) [][]string {
 		case "if":
 			stack = append(stack, block{kind: "if", sure: onArgument.MatchString(line) && !strings.Contains(line, "&&") || orInstall.MatchString(line)})
 		case "case":
-			stack = append(stack, block{kind: "case", sure: caseOnArg.MatchString(line)})
+			stack = append(stack, block{kind: "case", onArg: caseOnArg.MatchString(line)})
 		case "for":
 			b := block{kind: "loop"}
 			if m := forLoop.FindStringSubmatch(statements.ReplaceAllString(line, "")); m != nil {
@@ -76,6 +77,10 @@ func divertCalls(script string) [][]string {
 			// A function's body is reached only by a call of it.
 			if strings.Contains(line, "()") {
 				stack = append(stack, block{kind: "function"})
+			} else if m := caseArm.FindStringSubmatch(line); m != nil && len(stack) > 0 && stack[len(stack)-1].kind == "case" {
+				top := &stack[len(stack)-1]
+				arms := strings.Split(strings.ReplaceAll(m[1], " ", ""), "|")
+				top.sure = top.onArg && (slices.Contains(arms, "install") || slices.Contains(arms, "*"))
 			}
 		}
 		stack = closeBlock(stack, line, word)
@@ -87,6 +92,7 @@ func divertCalls(script string) [][]string {
 type block struct {
 	kind  string
 	sure  bool // its body is reached on a first installation
+	onArg bool // a case on the script's first argument
 	name  string
 	words []string
 }
@@ -104,12 +110,19 @@ func closeBlock(stack []block, line, word string) []block {
 	return stack
 }
 
-// expand puts the loops' words in place of their variables.
+// maxCalls bounds what nested loops expand to.
+const maxCalls = 1000
+
+// expand puts the loops' words in place of their variables. Too many are left
+// as they are, which parseDivert then refuses.
 func expand(args []string, stack []block) [][]string {
 	all := [][]string{args}
 	for _, b := range stack {
 		if b.kind != "loop" {
 			continue
+		}
+		if len(all)*len(b.words) > maxCalls {
+			return [][]string{args}
 		}
 		var next [][]string
 		for _, a := range all {
