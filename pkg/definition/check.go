@@ -21,14 +21,16 @@ func (c checker) definition() {
 	c.match("/title", c.d.Title, grammar.Text)
 	c.match("/description", c.d.Description, grammar.Text)
 	c.versions()
-	c.some("/platforms", len(c.d.Platforms))
+	c.some("/platforms", len(c.d.Platforms), few)
 	for i, p := range c.d.Platforms {
 		if path := at("/platforms", i); c.has(path) && !slices.Contains(grammar.Platforms, p) {
-			c.add(path, fmt.Sprintf("unknown platform %q", p), suggest(p, grammar.Platforms, "use %s", " or "))
+			c.add(path, "unknown platform "+quote(p), suggest(p, grammar.Platforms, "use %s", " or "))
 		}
 	}
 	c.unique("/platforms", c.d.Platforms)
-	c.some("/variants", len(c.d.Variants))
+	if !c.some("/variants", len(c.d.Variants), few) {
+		return
+	}
 	for i := range c.d.Variants {
 		c.variant(at("/variants", i), &c.d.Variants[i])
 	}
@@ -54,7 +56,9 @@ func (c checker) versions() {
 	c.placeholders("/versions/npm", v.NPM, archPlaceholders)
 	c.match("/versions/debian", v.Debian, grammar.DebianPackage)
 	c.placeholders("/versions/debian", v.Debian, archPlaceholders)
-	c.some("/versions/series", len(v.Series))
+	if !c.some("/versions/series", len(v.Series), few) {
+		return
+	}
 	for i, s := range v.Series {
 		path := at("/versions/series", i)
 		if !c.match(path, s, grammar.Series) {
@@ -70,7 +74,7 @@ func (c checker) seriesAfter(path, s string, before []string, chosen bool) {
 	for _, earlier := range before {
 		switch {
 		case earlier == s:
-			c.add(path, fmt.Sprintf("the series %q is there twice", s), "keep one of them")
+			c.add(path, "the series "+quote(s)+" is there twice", "keep one of them")
 		case chosen && (InSeries(s, earlier) || InSeries(earlier, s)):
 			c.add(path, fmt.Sprintf("the series %q and %q may choose the same version", earlier, s), "keep one of them")
 		case CompareVersions(earlier, s) < 0:
@@ -85,9 +89,10 @@ func (c checker) seriesAfter(path, s string, before []string, chosen bool) {
 func (c checker) variant(path string, v *Variant) {
 	c.match(path+"/name", v.Name, grammar.Word)
 	c.match(path+"/suffix", v.Suffix, grammar.Suffix)
-	c.some(path+"/layers", len(v.Layers))
-	for i := range v.Layers {
-		c.layer(at(path+"/layers", i), v, i)
+	if c.some(path+"/layers", len(v.Layers), few) {
+		for i := range v.Layers {
+			c.layer(at(path+"/layers", i), v, i)
+		}
 	}
 	c.uniqueNames(path+"/layers", names(v.Layers, func(l Layer) string { return l.Name }))
 	c.config(path+"/config", v.Config)
@@ -99,6 +104,9 @@ func (c checker) variant(path string, v *Variant) {
 // suffixes reports variants that would have the same tags.
 func (c checker) suffixes() {
 	owner := map[string]int{}
+	if len(c.d.Versions.Series) > few {
+		return
+	}
 	tags := Tags(c.d.Versions.Series)
 	for i := range c.d.Variants {
 		v := &c.d.Variants[i]
@@ -130,7 +138,7 @@ func (c checker) match(path, value string, r *grammar.Rule) bool {
 		return false
 	}
 	if !r.Match(value) {
-		what := fmt.Sprintf("%s is %q", last(path), value)
+		what := last(path) + " is " + quote(value)
 		if value == "" {
 			what = last(path) + " is empty"
 		}
@@ -140,28 +148,45 @@ func (c checker) match(path, value string, r *grammar.Rule) bool {
 	return true
 }
 
-// some reports a list that is written and has nothing in it.
-func (c checker) some(path string, n int) {
-	if c.has(path) && n == 0 {
+// How many items lists may have. What is beyond is no definition that people
+// write, and would make comparing each with each slow.
+const (
+	few  = 100
+	many = 10_000
+)
+
+// some reports a list that is written and has nothing in it, or more than limit.
+func (c checker) some(path string, n, limit int) bool {
+	switch {
+	case !c.has(path):
+		return false
+	case n == 0:
 		c.add(path, last(path)+" is empty", "put at least one item into it")
+	case n > limit:
+		c.add(path, fmt.Sprintf("%s has %d items", last(path), n), fmt.Sprintf("keep it to %d", limit))
 	}
+	return n <= limit
 }
 
 // unique reports values of a list that are there twice.
 func (c checker) unique(path string, values []string) {
+	seen := make(map[string]bool, len(values))
 	for i, v := range values {
-		if c.has(at(path, i)) && slices.Contains(values[:i], v) {
-			c.add(at(path, i), fmt.Sprintf("%q is there twice", v), "keep one of them")
+		if c.has(at(path, i)) && seen[v] {
+			c.add(at(path, i), quote(v)+" is there twice", "keep one of them")
 		}
+		seen[v] = true
 	}
 }
 
 // uniqueNames is unique for a list of things that have a name.
 func (c checker) uniqueNames(path string, values []string) {
+	seen := make(map[string]bool, len(values))
 	for i, v := range values {
-		if at := at(path, i) + "/name"; c.has(at) && slices.Contains(values[:i], v) {
-			c.add(at, fmt.Sprintf("the name %q is there twice", v), "give one of them another name")
+		if at := at(path, i) + "/name"; c.has(at) && seen[v] {
+			c.add(at, "the name "+quote(v)+" is there twice", "give one of them another name")
 		}
+		seen[v] = true
 	}
 }
 

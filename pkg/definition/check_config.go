@@ -16,21 +16,23 @@ func (c checker) config(path string, v Config) {
 	c.env(path+"/env", v.Env)
 	c.path(path+"/workingDir", v.WorkingDir)
 	c.match(path+"/user", v.User, grammar.User)
+	seen := map[int]bool{}
 	for i, port := range v.Ports {
 		if at := at(path+"/ports", i); c.has(at) {
 			switch {
 			case port < 1 || port > 65535:
 				c.add(at, fmt.Sprintf("the port is %d", port), "use 1 to 65535")
-			case slices.Contains(v.Ports[:i], port):
+			case seen[port]:
 				c.add(at, fmt.Sprintf("the port %d is there twice", port), "keep one of them")
 			}
 		}
+		seen[port] = true
 	}
 	c.match(path+"/stopSignal", v.StopSignal, grammar.Signal)
 	for _, key := range slices.Sorted(maps.Keys(v.Labels)) {
 		at := path + "/labels/" + key
 		if !grammar.Label.Match(key) {
-			c.add(at, fmt.Sprintf("the label is named %q", key), "use "+grammar.Label.Says)
+			c.add(at, "the label is named "+quote(key), "use "+grammar.Label.Says)
 		}
 		c.placeholders(at, v.Labels[key], Placeholders())
 	}

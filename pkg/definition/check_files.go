@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/pkg/definition/internal/grammar"
@@ -17,19 +16,21 @@ const maxID = 1<<31 - 2
 // fileList checks a files layer and reads the contents it takes from beside
 // the definition.
 func (c checker) fileList(list string, files []File) {
-	c.some(list, len(files))
+	c.some(list, len(files), many)
+	seen := make(map[string]bool, len(files))
 	for i, f := range files {
 		path := at(list, i)
 		if c.bad[path] {
 			continue
 		}
 		if c.path(path+"/path", f.Path) {
-			switch earlier := slices.IndexFunc(files[:i], func(g File) bool { return g.Path == f.Path }); {
+			switch {
 			case f.Path == "/":
 				c.add(path+"/path", "the file is the root of the image", "name something below it")
-			case earlier >= 0:
-				c.add(path+"/path", fmt.Sprintf("the path %q is there twice", f.Path), "keep one of them")
+			case seen[f.Path]:
+				c.add(path+"/path", "the path "+quote(f.Path)+" is there twice", "keep one of them")
 			}
+			seen[f.Path] = true
 		}
 		c.fileKind(path, f)
 		c.match(path+"/mode", f.Mode, grammar.Mode)
@@ -74,22 +75,22 @@ func (c checker) fileKind(path string, f File) {
 func (c checker) source(path, source string) {
 	c.placeholders(path, source, nil)
 	if !fs.ValidPath(source) || source == "." || strings.ContainsAny(source, `\:`) {
-		c.add(path, fmt.Sprintf("source %q is not inside the definition's folder", source), "use a path relative to it, with / and without . and ..")
+		c.add(path, "source "+quote(source)+" is not inside the definition's folder", "use a path relative to it, with / and without . and ..")
 		return
 	}
 	if _, ok := c.d.Files[source]; ok {
 		return
 	}
 	if c.files == nil {
-		c.add(path, fmt.Sprintf("source %q can not be read here", source), "put the definition into a file and give its path")
+		c.add(path, "source "+quote(source)+" can not be read here", "put the definition into a file and give its path")
 		return
 	}
 	content, err := c.files(source)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.add(path, fmt.Sprintf("source %q does not exist", source), "put the file beside the definition")
+		c.add(path, "source "+quote(source)+" does not exist", "put the file beside the definition")
 	case err != nil:
-		c.add(path, fmt.Sprintf("reading source %q: %v", source, err), "make it a file that can be read")
+		c.add(path, fmt.Sprintf("reading source %s: %v", quote(source), err), "make it a file that can be read")
 	default:
 		if c.d.Files == nil {
 			c.d.Files = map[string][]byte{}

@@ -68,7 +68,7 @@ func (c checker) layer(path string, v *Variant, i int) {
 func (c checker) debian(path string, l *DebianLayer) {
 	c.match(path+"/suite", l.Suite, grammar.Suite)
 	if !l.Essential {
-		c.some(path+"/packages", len(l.Packages))
+		c.some(path+"/packages", len(l.Packages), many)
 	}
 	for i, p := range l.Packages {
 		c.match(at(path+"/packages", i), p, grammar.DebianPackage)
@@ -85,7 +85,9 @@ func (c checker) debian(path string, l *DebianLayer) {
 }
 
 func (c checker) npm(path string, l *NPMLayer) {
-	c.some(path+"/packages", len(l.Packages))
+	if !c.some(path+"/packages", len(l.Packages), few) {
+		return
+	}
 	names := names(l.Packages, func(p NPMPackage) string { return p.Package })
 	for i, p := range l.Packages {
 		at := at(path+"/packages", i)
@@ -112,7 +114,7 @@ func (c checker) sameVersion(path string, p NPMPackage, names []string) {
 	case other == p.Package:
 		c.add(path, "the package takes its version from itself", "name another package of the layer")
 	case !slices.Contains(names, other):
-		c.add(path, fmt.Sprintf("no package %q in this layer to take the version from", other), suggest(other, names, "it has %s", ", "))
+		c.add(path, "no package "+quote(other)+" in this layer to take the version from", suggest(other, names, "it has %s", ", "))
 	}
 }
 
@@ -123,7 +125,7 @@ func (c checker) linkPath(links, link, target string) {
 		return
 	}
 	if !grammar.Path.Match(link) || !isClean(link) {
-		c.add(path, fmt.Sprintf("the link's path is %q", link), "use "+grammar.Path.Says)
+		c.add(path, "the link's path is "+quote(link), "use "+grammar.Path.Says)
 	}
 	c.match(path, target, grammar.Text)
 	c.placeholders(path, link, Placeholders())
@@ -144,14 +146,14 @@ func (c checker) image(path string, l *ImageLayer) {
 func checkRef(ref string) string {
 	repo, _, ok := strings.Cut(ref, "@")
 	if !ok {
-		return fmt.Sprintf("%q has no digest", ref)
+		return quote(ref) + " has no digest"
 	}
 	host, _, ok := strings.Cut(repo, "/")
 	if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
-		return fmt.Sprintf("%q does not name its registry", ref)
+		return quote(ref) + " does not name its registry"
 	}
-	if _, err := name.NewDigest(ref); err != nil {
-		return fmt.Sprintf("%q is not a reference by digest: %v", ref, err)
+	if d, err := name.NewDigest(ref); err != nil || !strings.HasPrefix(d.DigestStr(), "sha256:") {
+		return quote(ref) + " is not a reference by a SHA-256 digest"
 	}
 	return ""
 }
@@ -163,7 +165,7 @@ func (c checker) path(path, value string) bool {
 	}
 	c.placeholders(path, value, Placeholders())
 	if !isClean(value) {
-		c.add(path, fmt.Sprintf("%s is %q", last(path), value), "use "+grammar.Path.Says)
+		c.add(path, last(path)+" is "+quote(value), "use "+grammar.Path.Says)
 		return false
 	}
 	return true
@@ -182,9 +184,9 @@ func (c checker) globs(list string, patterns []string) {
 		_, err := path.Match(strings.ReplaceAll(pattern, "**", "*"), "x")
 		switch {
 		case err != nil:
-			c.add(at, fmt.Sprintf("the pattern %q can not be read", pattern), "close its brackets; * ? [a-z] and ** are known")
+			c.add(at, "the pattern "+quote(pattern)+" can not be read", "close its brackets; * ? [a-z] and ** are known")
 		case pattern == "" || pattern[0] == '/' || !isClean(pattern) || strings.HasPrefix(pattern, ".."):
-			c.add(at, fmt.Sprintf("the pattern %q matches nothing", pattern), "use a path relative to the package's folder, without . and ..")
+			c.add(at, "the pattern "+quote(pattern)+" matches nothing", "use a path relative to the package's folder, without . and ..")
 		}
 	}
 	c.unique(list, patterns)

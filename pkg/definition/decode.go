@@ -50,7 +50,7 @@ func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		if d.is(n, path, yaml.ScalarNode, "!!int", "a whole number") {
 			i, err := strconv.ParseInt(n.Value, 10, 32)
 			if err != nil {
-				d.fail(path, fmt.Sprintf("%s is %q", last(path), n.Value), "use a decimal number below 2147483648")
+				d.fail(path, last(path)+" is "+quote(n.Value), "use a decimal number below 2147483648")
 			}
 			v.SetInt(i)
 		}
@@ -89,7 +89,7 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 
 func (d decoder) text(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!null" {
-		d.fail(path, fmt.Sprintf("%s is %s, not a string", last(path), kindOf(n)), fmt.Sprintf("put it in quotes: %q", n.Value))
+		d.fail(path, fmt.Sprintf("%s is %s, not a string", last(path), kindOf(n)), "put it in quotes: "+quote(n.Value))
 		return
 	}
 	if !d.is(n, path, yaml.ScalarNode, "!!str", "a string") {
@@ -108,7 +108,7 @@ func (d decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	seen := d.pairs(n, path, func(key *yaml.Node, value *yaml.Node) {
 		i, ok := fields[key.Value]
 		if !ok {
-			d.addAt(place{key.Line, key.Column}, fmt.Sprintf("unknown key %q", key.Value), suggest(key.Value, names, "the keys here are %s", ", "))
+			d.addAt(place{key.Line, key.Column}, "unknown key "+quote(key.Value), suggest(key.Value, names, "the keys here are %s", ", "))
 			return
 		}
 		d.decode(value, path+"/"+key.Value, v.Field(i))
@@ -143,7 +143,7 @@ func (d decoder) pairs(n *yaml.Node, path string, each func(key, value *yaml.Nod
 		case key.Kind != yaml.ScalarNode || key.Tag != "!!str" || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
 			d.addAt(at, "the key is "+kindOf(key)+", not a plain string", "use a word, or put it in quotes")
 		case seen[key.Value]:
-			d.addAt(at, fmt.Sprintf("the key %q is there twice", key.Value), "keep one of them")
+			d.addAt(at, "the key "+quote(key.Value)+" is there twice", "keep one of them")
 		default:
 			seen[key.Value] = true
 			each(key, value)
@@ -196,13 +196,13 @@ func kindOf(n *yaml.Node) string {
 	case "!!null":
 		return "nothing"
 	case "!!int", "!!float":
-		return "the number " + n.Value
+		return "the number " + shorten(n.Value)
 	case "!!bool":
 		return "the boolean " + n.Value
 	case "!!timestamp":
 		return "the date " + n.Value
 	}
-	return strconv.Quote(n.Value)
+	return quote(n.Value)
 }
 
 // last is the name that the end of a path has for people: the key, or "item 2

@@ -153,3 +153,13 @@ func TestTheDefinitionInTheDocumentation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		d, err := Load("typescript")
+		if err != nil {
+			b.Fatal(err)
+		}
+		d.Digest()
+	}
+}

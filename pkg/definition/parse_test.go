@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -275,4 +276,45 @@ func FuzzParse(f *testing.F) {
 		v.ExpandConfig(d.Variants[0].Config)
 		d.Digest()
 	})
+}
+
+// A megabyte of items is refused, or taken, in time that grows with its size.
+func TestParseOfVeryLongLists(t *testing.T) {
+	list := func(head, item, tail string) string {
+		var b strings.Builder
+		b.WriteString(head)
+		for i := 0; b.Len() < MaxSize-1000; i++ {
+			fmt.Fprintf(&b, item, i)
+		}
+		b.WriteString(tail)
+		return b.String()
+	}
+	head := "name: long\nversions: {series: [\"1\"]}\nplatforms: [linux/amd64]\nvariants:\n  - name: full\n    config: {}\n    layers:\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"packages":     {list(head+"      - {name: a, debian: {suite: trixie, packages: [", "a%d, ", "]}}\n"), "packages has "},
+		"npm packages": {list(head+"      - {name: a, npm: {packages: [", "{package: a%d, version: =b, to: /a}, ", "]}}\n"), "packages has "},
+		"files":        {list(head+"      - {name: a, files: [", "{path: /%d, content: a}, ", "]}\n"), "files has "},
+		"layers":       {list(head, "      - {name: l%d, shim: {}}\n", ""), "layers has "},
+		"env":          {list(head+"      - {name: s, shim: {}}\n  - name: slim\n    layers: []\n    config: {env: [", "{name: A%d, value: a}, ", "]}\n"), "layers is empty"},
+		"series":       {list("versions: {series: [", "\"%d\", ", "]}\n"), "series has "},
+		"variants":     {list("variants:\n", "  - {name: v%d, layers: [], config: {}}\n", ""), "variants has "},
+		"unknown keys": {list("", "nmae%d: a\n", ""), "more problems"},
+		"one long key": {"? " + strings.Repeat("k", MaxSize-10) + "\n: a\n", "unknown key \"kkkk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := Parse("image.yaml", []byte(c.text), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("no %q in the error %.300v", c.want, err)
+			}
+			if len(err.Error()) > 50_000 {
+				t.Errorf("the error has %d bytes", len(err.Error()))
+			}
+			// Comparing each with each would take minutes.
+			if took := time.Since(start); took > 30*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			t.Log(time.Since(start))
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -24,13 +25,28 @@ func (p Problem) String() string {
 // Problems is the error of Parse: all that is wrong, in the order of the file.
 type Problems []Problem
 
-// Error has one problem a line.
+// Error has one problem a line; beyond a hundred it only counts them.
 func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.String()
+	const most = 100
+	var lines []string
+	for _, problem := range p[:min(len(p), most)] {
+		lines = append(lines, problem.String())
+	}
+	if len(p) > most {
+		lines = append(lines, fmt.Sprintf("… and %d more problems", len(p)-most))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// quote is text of the file for messages, in quotes and not too long.
+func quote(s string) string { return strconv.Quote(shorten(s)) }
+
+func shorten(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func (p Problems) sort() {
