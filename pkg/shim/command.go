@@ -57,7 +57,7 @@ func Resolve(args []string, env Environ) (*Command, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	return c, c.withoutEnv(env)
+	return c, c.withoutEnvIn(env, envPath)
 }
 
 // defaultPath is where programs are looked for when PATH is not set, as
@@ -108,19 +108,22 @@ func checkFile(path string) error {
 	return nil
 }
 
-// withoutEnv rewrites a script whose first line is `#!/usr/bin/env NAME` where
-// the image has no /usr/bin/env, as slim images have none: NAME is looked for
-// on PATH here.
-func (c *Command) withoutEnv(env Environ) error {
+// envPath is where scripts say env is.
+const envPath = "/usr/bin/env"
+
+// withoutEnvIn rewrites a script whose first line is `#!/usr/bin/env NAME` where
+// the image has no env (at the path there), as slim images have none: NAME is
+// looked for on PATH here.
+func (c *Command) withoutEnvIn(env Environ, there string) error {
 	line, ok := shebang(c.Path)
 	if !ok {
 		return nil
 	}
 	interpreter, rest, _ := strings.Cut(line, " ")
-	if interpreter != "/usr/bin/env" {
+	if interpreter != envPath {
 		return nil
 	}
-	if _, err := os.Stat(interpreter); err == nil {
+	if _, err := os.Stat(there); err == nil {
 		return nil
 	}
 	words := []string{strings.TrimSpace(rest)}

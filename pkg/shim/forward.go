@@ -14,22 +14,17 @@ import (
 	"time"
 )
 
-// Idle connections to the program are given up before the program does so:
-// Node.js closes them after 5 s. A request that may be sent again can meet a
-// closing connection without harm; for the others only connections are used
-// that were busy a moment ago.
-const (
-	idleRepeatable = 4 * time.Second
-	idleOnce       = time.Second
-)
+// idleTimeout is when idle connections to the program are given up: before the
+// program does so, which is after 5 s in Node.js.
+const idleTimeout = 4 * time.Second
 
 var discardLog = log.New(io.Discard, "", 0)
 
 // newForwarder sends requests to t and streams the answers back.
 func newForwarder(t *target) http.Handler {
 	return &httputil.ReverseProxy{
-		Rewrite:        rewrite,
-		Transport:      &transport{newTransport(t, idleRepeatable), newTransport(t, idleOnce)},
+		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, t.name()) },
+		Transport:      &transport{newTransport(t, 256), newTransport(t, -1)},
 		FlushInterval:  -1, // each write at once
 		ModifyResponse: finish,
 		ErrorHandler:   failure(t.program),
@@ -38,13 +33,13 @@ func newForwarder(t *target) http.Handler {
 	}
 }
 
-func newTransport(t *target, idle time.Duration) *http.Transport {
+func newTransport(t *target, keep int) *http.Transport {
 	return &http.Transport{
 		// Proxy stays nil: HTTP_PROXY is for the program's calls to others.
 		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return t.dial(ctx) },
 		DisableCompression:     true,
-		MaxIdleConnsPerHost:    256,
-		IdleConnTimeout:        idle,
+		MaxIdleConnsPerHost:    keep,
+		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 1 << 20,
 		WriteBufferSize:        16 << 10,
@@ -52,22 +47,29 @@ func newTransport(t *target, idle time.Duration) *http.Transport {
 	}
 }
 
-// transport keeps requests that may be sent twice apart from those that must not.
-type transport struct{ repeatable, once http.RoundTripper }
+// transport sends requests that may be sent twice over connections that are
+// kept: where the program closes one at that moment, as it does after a thaw,
+// net/http sends the request again over another. The others get a connection
+// of their own each, for they cannot be sent again once they were on one that
+// turns out to be dead.
+type transport struct{ kept, fresh http.RoundTripper }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return t.repeatable.RoundTrip(r)
+		if r.Body == nil || r.Body == http.NoBody {
+			return t.kept.RoundTrip(r)
+		}
 	}
-	return t.once.RoundTrip(r)
+	return t.fresh.RoundTrip(r)
 }
 
 // rewrite sends a request on as it came: path and query byte for byte, Host
 // and forwarding headers kept. Hop-by-hop headers are already off.
-func rewrite(p *httputil.ProxyRequest) {
+// Connections are kept by the name of where they lead to.
+func rewrite(p *httputil.ProxyRequest, name string) {
 	in, out := p.In, p.Out
-	u := &url.URL{Scheme: "http", Host: "program", Path: in.URL.Path, RawPath: in.URL.RawPath, RawQuery: in.URL.RawQuery, ForceQuery: in.URL.ForceQuery}
+	u := &url.URL{Scheme: "http", Host: name, Path: in.URL.Path, RawPath: in.URL.RawPath, RawQuery: in.URL.RawQuery, ForceQuery: in.URL.ForceQuery}
 	if path, _, _ := strings.Cut(in.RequestURI, "?"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
 		u.Opaque = path
 	}

@@ -41,8 +41,9 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 			return s.process.code(), stopped
 		case sig := <-signals:
 			switch n, _ := sig.(syscall.Signal); n {
-			case syscall.SIGCHLD, syscall.SIGURG:
-				// Ours: the reaper's, and the Go scheduler's.
+			case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
+				// Ours: the reaper's, the Go scheduler's, and what a write
+				// to an output that nobody reads gives to this process.
 			case syscall.SIGTERM:
 				end()
 			default:

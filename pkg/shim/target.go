@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type target struct {
 	addrs   []string
 	changed chan struct{}
 	reached bool // a connection was made once
+	version int  // counts changes of addrs
 }
 
 func newTarget(p *process, ready time.Duration) *target {
@@ -47,8 +49,17 @@ func (t *target) set(addrs ...string) {
 		return
 	}
 	t.addrs = addrs
+	t.version++
 	close(t.changed)
 	t.changed = make(chan struct{})
+}
+
+// name is another one after each change of the addresses, so that connections
+// that lead elsewhere are not used again.
+func (t *target) name() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return "program-" + strconv.Itoa(t.version)
 }
 
 func (t *target) get() (addrs []string, changed chan struct{}, patience time.Duration) {

@@ -1,0 +1,183 @@
+package shim
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPorts: wherever the program listens, requests reach it.
+func TestPorts(t *testing.T) {
+	for _, test := range []struct{ name, listen string }{
+		{"any other port", "tcp::%d"},
+		{"loopback only", "tcp:127.0.0.1:%d"},
+		{"IPv4 only", "tcp4:0.0.0.0:%d"},
+		{"IPv6 only", "tcp6:[::]:%d"},
+		{"IPv6 loopback", "tcp6:[::1]:%d"},
+		{"late", "700ms@tcp::%d"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			listen := fmt.Sprintf(test.listen, unlikely(t))
+			c := launch(t, program("serve", listen))
+			c.ready()
+			if status, body := c.get("/x?y"); status != 200 || !strings.HasSuffix(body, " GET function.example /x?y\n") {
+				t.Errorf("%d %q", status, body)
+			}
+		})
+	}
+}
+
+// unlikely is a free port below the ephemeral ones, which are taken for a
+// program's inner matters where they are on loopback.
+func unlikely(t *testing.T) int {
+	t.Helper()
+	for port := 20000 + time.Now().Nanosecond()%10000; port < firstEphemeral; port++ {
+		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+func TestToldPort(t *testing.T) {
+	c := launch(t, program("serve"), env("FC_CUSTOM_LISTEN_PORT=", "FC_SERVER_PORT="))
+	c.ready()
+	_, told := c.get("/env?PORT")
+	for _, name := range []string{"FC_SERVER_PORT", "FC_CUSTOM_LISTEN_PORT"} {
+		if _, got := c.get("/env?" + name); got != told || got == "" {
+			t.Errorf("%s is %q, PORT is %q", name, got, told)
+		}
+	}
+}
+
+// TestDescendant: not the program itself listens but a child of a child.
+func TestDescendant(t *testing.T) {
+	command := append([]string{"sh", "-c", `sh -c '"$@"; :' sh "$@"; :`, "sh"}, program("serve")...)
+	c := launch(t, command, asPID1)
+	c.ready()
+	if status, _ := c.get("/"); status != 200 {
+		t.Error(status)
+	}
+}
+
+// TestOwnPort: a program that has the shim's port written into it keeps it.
+func TestOwnPort(t *testing.T) {
+	for name, listen := range map[string]string{"all": "tcp:%s", "IPv4": "tcp4:%s", "late": "400ms@tcp:%s"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			port := unlikely(t)
+			c := launch(t, program("serve", fmt.Sprintf(listen, fmt.Sprintf(":%d", port))), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", port)))
+			c.ready()
+			if _, body := c.get("/"); !strings.Contains(body, "GET") {
+				t.Errorf("the program does not answer: %q", body)
+			}
+			time.Sleep(300 * time.Millisecond)
+			if out := c.stdout.String() + c.stderr.String(); out != "" {
+				t.Errorf("the shim took the port or had something to say: %s", out)
+			}
+		})
+	}
+}
+
+// TestOwnPortLoopback: the program has the port for loopback only; the shim
+// takes it on the other addresses.
+func TestOwnPortLoopback(t *testing.T) {
+	outside := ""
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			outside = n.IP.String()
+		}
+	}
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		if host == "127.0.0.1" && outside == "" {
+			t.Log("this machine has no address but loopback: IPv4 cannot be tried")
+			continue
+		}
+		port := unlikely(t)
+		c := launch(t, program("serve", fmt.Sprintf("tcp:%s:%d", host, port)), env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
+		c.addr = fmt.Sprintf("%s:%d", outside, port)
+		if outside == "" || host == "[::1]" {
+			c.addr = fmt.Sprintf("127.0.0.1:%d", port)
+		}
+		c.ready()
+		if status, body := c.get("/"); status != 200 || !strings.Contains(c.stdout.String(), "FC Invoke Start") {
+			t.Errorf("%s: %d %q not by way of the shim", host, status, body)
+		}
+	}
+}
+
+// TestSeveralPorts: the told one wins, also where it comes later.
+func TestSeveralPorts(t *testing.T) {
+	told, other := unlikely(t), freePort(t)
+	c := launch(t, program("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("1s@tcp::%d", told)), env(fmt.Sprintf("PORT=%d", told)))
+	c.ready()
+	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(other)) {
+		t.Errorf("before the told port is there: %q", body)
+	}
+	eventually(t, "requests go to the told port", func() bool {
+		_, body := c.get("/")
+		return strings.Contains(body, fmt.Sprint(told))
+	})
+}
+
+func TestTarget(t *testing.T) {
+	want, socket := unlikely(t), t.TempDir()+"/s"
+	for target, listen := range map[string]string{fmt.Sprint(want): fmt.Sprintf("300ms@tcp::%d", want), socket: "300ms@unix:" + socket} {
+		c := launch(t, program("serve", "tcp::"+fmt.Sprint(freePort(t)), listen), env("SHIM_TARGET="+target))
+		c.ready()
+		if _, body := c.get("/"); !strings.Contains(body, target) {
+			t.Errorf("SHIM_TARGET=%s: %q", target, body)
+		}
+	}
+}
+
+func TestListenUnix(t *testing.T) {
+	socket := t.TempDir() + "/shim"
+	for range 2 { // the second time a socket is left behind
+		c := launch(t, program("serve"), env("SHIM_LISTEN="+socket))
+		c.ready()
+		if status, _ := c.get("/"); status != 200 {
+			t.Error(status)
+		}
+		_ = c.cmd.Process.Kill()
+		c.code(5 * time.Second)
+	}
+}
+
+// TestNeverListens: a function that listens nowhere is answered for, in words.
+func TestNeverListens(t *testing.T) {
+	c := launch(t, []string{"sleep", "30"}, env("SHIM_READY_TIMEOUT=800ms", "FC_FUNCTION_NAME=f", "SHIM_GRACE=1s"))
+	c.ready()
+	status, body := c.get("/", "x-fc-request-id", "abc")
+	if status != 502 || !strings.HasPrefix(body, `{"errorType":"ProgramNotListening","errorMessage":"`) || !strings.HasSuffix(body, `"requestId":"abc"}`+"\n") {
+		t.Errorf("%d %s", status, body)
+	}
+	if want := "FC Invoke End RequestId: abc, Error: Unhandled function error\n"; !strings.HasSuffix(c.stdout.String(), want) {
+		t.Errorf("log %q, want it to end in %q", c.stdout.String(), want)
+	}
+	// A command that is no function never has its port opened for it.
+	c = launch(t, []string{"sleep", "3"}, env("SHIM_READY_TIMEOUT=200ms"))
+	time.Sleep(time.Second)
+	if probe(c.addr) {
+		t.Error("the port was opened for a command that is no server")
+	}
+}
+
+// TestStranger: the port belongs to a process outside of the container.
+func TestStranger(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := launch(t, program("serve"), env("SHIM_LISTEN="+l.Addr().String()))
+	if code := c.code(20 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "address already in use") {
+		t.Errorf("exit code %d, stderr %q", code, c.stderr.String())
+	}
+}
