@@ -36,7 +36,7 @@ func libraryFolders(t rootfs.Tree) ([]libraryFolder, error) {
 		out = append(out, d)
 		return true
 	}
-	configured, err := ldConf(t, "etc/ld.so.conf", 0)
+	configured, err := ldConf(t, "etc/ld.so.conf")
 	if err != nil {
 		return nil, err
 	}
@@ -76,49 +76,55 @@ func childFolders(t rootfs.Tree, dir string) []string {
 	return names
 }
 
-// maxInclude is how deep include lines may nest.
-const maxInclude = 8
+// maxConf is how many configuration files are read: includes can go round.
+const maxConf = 1000
 
-// ldConf reads ld.so.conf(5): a folder a line, `include PATTERN`, comments.
-func ldConf(t rootfs.Tree, p string, depth int) ([]string, error) {
-	if !isFile(t, p) {
-		return nil, nil
-	}
-	if depth > maxInclude {
-		return nil, fmt.Errorf("/%s: includes nest more than %d deep", p, maxInclude)
-	}
-	text, err := readFile(t, p)
-	if err != nil {
-		return nil, err
-	}
+// ldConf reads ld.so.conf(5): a folder a line, `include PATTERN`, comments. A
+// file that is included again adds nothing.
+func ldConf(t rootfs.Tree, p string) ([]string, error) {
 	var dirs []string
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		w := strings.Fields(line)
-		switch {
-		case len(w) == 0 || w[0] == "hwcap":
-		case w[0] == "include":
+	seen := map[string]bool{}
+	var read func(p string) error
+	read = func(p string) error {
+		if seen[p] || !isFile(t, p) {
+			return nil
+		}
+		if seen[p] = true; len(seen) > maxConf {
+			return fmt.Errorf("/%s: more than %d files are included", p, maxConf)
+		}
+		text, err := readFile(t, p)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(line, "#")
+			w := strings.Fields(line)
+			if len(w) == 0 || w[0] == "hwcap" {
+				continue
+			}
+			if w[0] != "include" {
+				dir, _, _ := strings.Cut(strings.TrimSpace(line), "=")
+				if dir = strings.TrimRight(dir, "/ \t"); dir != "" {
+					dirs = append(dirs, dir)
+				}
+				continue
+			}
 			for _, pattern := range w[1:] {
 				files, err := glob(t, parent(p), pattern)
 				if err != nil {
-					return nil, fmt.Errorf("/%s: %w", p, err)
+					return fmt.Errorf("/%s: %w", p, err)
 				}
 				for _, f := range files {
-					more, err := ldConf(t, f, depth+1)
-					if err != nil {
-						return nil, err
+					if err := read(f); err != nil {
+						return err
 					}
-					dirs = append(dirs, more...)
 				}
 			}
-		default:
-			dir, _, _ := strings.Cut(strings.TrimSpace(line), "=")
-			if dir = strings.TrimRight(dir, "/ \t"); dir != "" {
-				dirs = append(dirs, dir)
-			}
 		}
+		return nil
 	}
-	return dirs, nil
+	err := read(p)
+	return dirs, err
 }
 
 // glob returns the files of one folder that match a pattern, in byte order; a
