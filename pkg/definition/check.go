@@ -152,7 +152,7 @@ func (c checker) match(path, value string, r *grammar.Rule) bool {
 // write, and would make comparing each with each slow.
 const (
 	few  = 100
-	many = 10_000
+	many = 4_000
 )
 
 // some reports a list that is written and has nothing in it, or more than limit.

@@ -136,7 +136,13 @@ func TestMarshalGolden(t *testing.T) {
 }
 
 func TestEveryFlippedBitIsRefused(t *testing.T) {
-	data := marshal(t, fixture())
+	l := fixture()
+	l.Images = l.Images[:1]
+	l.Inputs = slices.DeleteFunc(l.Inputs, func(in Input) bool { return strings.HasSuffix(in.ID, "arm64") })
+	data := marshal(t, l)
+	if _, err := Read("image.lock", data); err != nil {
+		t.Fatal(err)
+	}
 	for i := range data {
 		for bit := range 8 {
 			damaged := slices.Clone(data)
