@@ -3,6 +3,8 @@ package shim
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -179,5 +181,32 @@ func TestStranger(t *testing.T) {
 	c := launch(t, program("serve"), env("SHIM_LISTEN="+l.Addr().String()))
 	if code := c.code(20 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "address already in use") {
 		t.Errorf("exit code %d, stderr %q", code, c.stderr.String())
+	}
+}
+
+// TestHiddenProgram: the program becomes another user, and the shim may not
+// look at its files, as in a container without CAP_SYS_PTRACE.
+func TestHiddenProgram(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root's programs can become another user")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip("no setpriv on PATH to take the capability away")
+	}
+	c := launch(t, program("demote", fmt.Sprintf("tcp::%d", unlikely(t))), func(c *exec.Cmd) {
+		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
+		c.Path = setpriv
+	})
+	c.ready()
+	if status, _ := c.get("/"); status != 200 {
+		t.Error(status)
+	}
+	hidden := false
+	for _, pid := range descendants(c.cmd.Process.Pid) {
+		hidden = hidden || owner(pid) == "65534"
+	}
+	if !hidden {
+		t.Error("the program did not become another user")
 	}
 }

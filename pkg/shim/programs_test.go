@@ -20,8 +20,14 @@ var programs = map[string]func(args []string) int{
 	"serve":   serve,
 	"orphans": orphans,
 	"signals": signals,
-	"leaver":  leaver,
-	"closer":  closer,
+	"demote": func(args []string) int {
+		if err := syscall.Setuid(65534); err != nil {
+			return 1
+		}
+		return serve(args)
+	},
+	"leaver": leaver,
+	"closer": closer,
 }
 
 // serve listens on each of its arguments, such as tcp4:127.0.0.1:9000, or
