@@ -168,13 +168,14 @@ func (a *Archive) near(name string) []string {
 		name                       string
 		distance, common, priority int
 	}
-	most := max(1, len(name)/3)
+	most := max(2, len(name)/3)
 	var hits []hit
 	for n := range a.byName {
 		if d := len(n) - len(name); d > most || -d > most {
 			continue
 		}
 		if d := levenshtein.ComputeDistance(name, n); d <= most {
+			most = d // only the nearest are worth a word
 			hits = append(hits, hit{n, d, commonPrefix(n, name), priority(a.candidate(n).Priority)})
 		}
 	}
@@ -188,7 +189,9 @@ func (a *Archive) near(name string) []string {
 	})
 	var names []string
 	for _, h := range hits[:min(3, len(hits))] {
-		names = append(names, h.name)
+		if h.distance == hits[0].distance {
+			names = append(names, h.name)
+		}
 	}
 	return names
 }

@@ -63,6 +63,10 @@ type ConflictError struct {
 	Field, Relation string
 	// Chain and OtherChain say who wants the two.
 	Chain, OtherChain []string
+
+	// optional is the choice that led to the one of the two that was there
+	// first, nil where there was no choice.
+	optional *record
 }
 
 func (e *ConflictError) Error() string {

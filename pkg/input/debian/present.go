@@ -68,6 +68,7 @@ func (r *resolver) solutions(c Clause) []*record {
 			}
 		}
 	}
+	slices.SortStableFunc(all, func(x, y *record) int { return first(!r.avoid[x], !r.avoid[y]) })
 	return all
 }
 
@@ -141,9 +142,13 @@ func (r *resolver) eachNegative(rec *record, yield func(negative) bool) error {
 // conflicts with (Policy 7.4).
 func (r *resolver) conflict(rec *record) error {
 	refuse := func(n negative, other *record) error {
+		before := other
+		if before == rec {
+			before = n.by
+		}
 		return &ConflictError{
 			Package: n.by.String(), Other: other.String(), Field: n.field, Relation: n.rel.String(),
-			Chain: r.chain(n.by), OtherChain: r.chain(other),
+			Chain: r.chain(n.by), OtherChain: r.chain(other), optional: r.choice(before),
 		}
 	}
 	// What is present refuses rec, or a name that it provides.

@@ -29,14 +29,40 @@ type Request struct {
 //
 // Errors are *MissingError, *DependencyError or *ConflictError.
 func (a *Archive) Resolve(req Request) ([]Selected, error) {
+	var earliest error
+	avoid := map[*record]bool{}
+	for range maxRestarts {
+		chosen, err := a.attempt(req, avoid)
+		if err == nil {
+			return unpackOrder(chosen)
+		}
+		if earliest == nil {
+			earliest = err
+		}
+		// An alternative that was taken early can stand in the way of what is
+		// needed later. Then all begins again without it, where there are
+		// others. apt changes its mind in such cases too.
+		var c *ConflictError
+		if !errors.As(err, &c) || c.optional == nil || avoid[c.optional] {
+			break
+		}
+		avoid[c.optional] = true
+	}
+	return nil, earliest
+}
+
+// attempt is one run from the start.
+func (a *Archive) attempt(req Request, avoid map[*record]bool) ([]*record, error) {
 	r := &resolver{
 		a:              a,
 		noDependencies: req.NoDependencies,
+		avoid:          avoid,
 		installed:      map[string]*record{},
 		present:        map[string]*record{},
 		provided:       map[string][]provider{},
 		negative:       map[string][]negative{},
 		why:            map[*record]*record{},
+		optional:       map[*record]bool{},
 	}
 	for _, s := range req.Installed {
 		rec := a.find(s)
@@ -60,11 +86,7 @@ func (a *Archive) Resolve(req Request) ([]Selected, error) {
 		}
 		wanted = append(wanted, rec)
 	}
-	chosen, err := r.resolve(wanted)
-	if err != nil {
-		return nil, err
-	}
-	return unpackOrder(chosen)
+	return r.resolve(wanted)
 }
 
 // find returns the record of a package that was selected before; one that the
@@ -79,19 +101,24 @@ func (a *Archive) find(s Selected) *record {
 }
 
 // maxSteps ends a search that tries alternatives in vain. Real requests take as
-// many steps as they have packages, and a handful more.
-const maxSteps = 100_000
+// many steps as they have packages (a desktop: 2,000), and a handful more.
+const maxSteps = 20_000
+
+// maxRestarts bounds how many early alternatives are given up for later needs.
+const maxRestarts = 20
 
 // resolver is one run: the packages present so far, and the way back.
 type resolver struct {
 	a              *Archive
 	noDependencies bool
+	avoid          map[*record]bool // alternatives to take only where there is no other
 	installed      map[string]*record
 	present        map[string]*record    // installed and chosen, by name
 	provided       map[string][]provider // by what is present
 	negative       map[string][]negative // Conflicts and Breaks of what is present, by target
 	trail          []*record             // what was chosen, in order
 	why            map[*record]*record   // who wanted it first; absent when asked for
+	optional       map[*record]bool      // chosen where there were others
 	steps          int
 }
 
@@ -152,7 +179,6 @@ func (r *resolver) choose(rec, by *record) error {
 		delete(r.why, rec)
 	}
 	if err := r.conflict(rec); err != nil {
-		delete(r.why, rec)
 		return err
 	}
 	r.trail = append(r.trail, rec)
@@ -182,8 +208,10 @@ func (r *resolver) dependencies(rec *record) error {
 // fails, itself or anywhere below it, is undone before the next is tried.
 func (r *resolver) satisfy(rec *record, field string, c Clause) error {
 	var first error
-	for _, solution := range r.solutions(c) {
+	solutions := r.solutions(c)
+	for _, solution := range solutions {
 		mark := len(r.trail)
+		r.optional[solution] = len(solutions) > 1
 		err := r.choose(solution, rec)
 		if err == nil {
 			err = r.dependencies(solution)
@@ -253,8 +281,13 @@ func (r *resolver) chain(rec *record) []string {
 	return names
 }
 
-// IsConflict says whether err reports packages that cannot be installed together.
-func IsConflict(err error) bool {
-	var c *ConflictError
-	return errors.As(err, &c)
+// choice returns the last package on the way to rec that could have been
+// another one, nil where there is none.
+func (r *resolver) choice(rec *record) *record {
+	for ; rec != nil; rec = r.why[rec] {
+		if r.optional[rec] && r.why[rec] != nil {
+			return rec
+		}
+	}
+	return nil
 }
