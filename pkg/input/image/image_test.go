@@ -25,7 +25,7 @@ func TestLockAndLayers(t *testing.T) {
 		checkInputs(t, ins, r.host, img)
 
 		// With the registry gone, the store is all that is needed.
-		asked := r.asked
+		asked := r.asked.Load()
 		reversed := slices.Clone(ins)
 		slices.Reverse(reversed)
 		layers, err := Layers(t.Context(), st, reversed, Offline())
@@ -37,8 +37,8 @@ func TestLockAndLayers(t *testing.T) {
 		if err != nil || !slices.Equal(c.Config.Env, []string{"PLATFORM=" + platform}) {
 			t.Errorf("config %+v, %v", c, err)
 		}
-		if r.asked != asked {
-			t.Errorf("offline, the registry was asked %d times", r.asked-asked)
+		if now := r.asked.Load(); now != asked {
+			t.Errorf("offline, the registry was asked %d times", now-asked)
 		}
 
 		// An empty store is filled from the lock alone.

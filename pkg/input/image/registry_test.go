@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -29,7 +30,7 @@ type registry struct {
 	// wrap, where set, sees each request before the registry does.
 	wrap func(next http.Handler, w http.ResponseWriter, r *http.Request)
 	// asked counts requests.
-	asked int
+	asked atomic.Int64
 }
 
 func newRegistry(t *testing.T) *registry {
@@ -42,7 +43,7 @@ func newRegistry(t *testing.T) *registry {
 	app := handlers.NewApp(t.Context(), c)
 	r := &registry{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.asked++
+		r.asked.Add(1)
 		if r.wrap != nil {
 			r.wrap(app, w, req)
 			return
