@@ -22,6 +22,7 @@ type Error struct {
 
 	challenges []challenge
 	plain      string // a body that is not the specification's JSON
+	bare       bool   // nothing in the answer is a registry's
 }
 
 // Detail is one error of an answer (OCI distribution specification, "Error
@@ -41,6 +42,7 @@ func newError(method string, u *url.URL, res *http.Response, body []byte) *Error
 	} else if t := res.Header.Get("Content-Type"); t == "" || strings.HasPrefix(t, "text/plain") {
 		e.plain = cut(string(body))
 	}
+	e.bare = len(body) == 0 && res.Header.Get("Docker-Distribution-Api-Version") == ""
 	if res.StatusCode == http.StatusUnauthorized {
 		e.challenges = parseChallenges(res.Header.Values("WWW-Authenticate"))
 	}
@@ -89,9 +91,11 @@ func (e *Error) temporary() bool {
 	return e.is("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNAVAILABLE")
 }
 
-// tlsWanted recognizes how HTTPS servers answer plain HTTP: Go's own and nginx.
+// tlsWanted recognizes how HTTPS servers answer plain HTTP, Go's own and nginx:
+// a 400 that says so, or, to a HEAD, a 400 that says nothing.
 func (e *Error) tlsWanted() bool {
-	return e.Status == http.StatusBadRequest && strings.Contains(e.plain, "HTTP request") && strings.Contains(e.plain, "HTTPS")
+	return e.Status == http.StatusBadRequest &&
+		(e.bare || strings.Contains(e.plain, "HTTP request") && strings.Contains(e.plain, "HTTPS"))
 }
 
 // unreachableError is a request that got no answer.

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -71,8 +72,14 @@ func (h *host) authorized(ctx context.Context, rq *request) (*response, error) {
 	if !errors.As(err, &e) {
 		return res, err
 	}
-	if e.tlsWanted() && address.Loopback(h.name) && h.https.CompareAndSwap(false, true) {
-		return h.authorized(ctx, rq) // a registry on loopback that has a certificate
+	if e.tlsWanted() && !h.known.Load() && address.Loopback(h.name) && h.https.CompareAndSwap(false, true) {
+		// Perhaps a registry on loopback that has a certificate.
+		res, terr := h.authorized(ctx, rq)
+		if _, ok := errors.AsType[tls.RecordHeaderError](terr); ok || errors.Is(terr, http.ErrSchemeMismatch) {
+			h.https.Store(false)
+			return nil, err
+		}
+		return res, terr
 	}
 	if e.Status != http.StatusUnauthorized {
 		return nil, err
