@@ -8,13 +8,56 @@ import (
 
 // descendants lists the processes below root, as /proc shows them.
 func descendants(root int) []int {
-	d, err := os.Open("/proc")
+	children := childrenOf
+	if root == 1 || !tellsChildren(root) {
+		// In a container there are few processes: all are looked at.
+		all := allChildren()
+		children = func(pid int) []int { return all[pid] }
+	}
+	var found []int
+	for queue := children(root); len(queue) > 0; queue = queue[1:] {
+		found = append(found, queue[0])
+		queue = append(queue, children(queue[0])...)
+	}
+	return found
+}
+
+// tellsChildren says whether this kernel lists children of a thread
+// (CONFIG_PROC_CHILDREN).
+func tellsChildren(pid int) bool {
+	n := strconv.Itoa(pid)
+	_, err := os.Stat("/proc/" + n + "/task/" + n + "/children")
+	return err == nil
+}
+
+// childrenOf reads /proc/<pid>/task/<tid>/children of all threads.
+func childrenOf(pid int) []int {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
+	var found []int
+	for _, thread := range threads {
+		b, _ := os.ReadFile(dir + "/" + thread.Name() + "/children")
+		for _, f := range bytes.Fields(b) {
+			if n, err := strconv.Atoi(string(f)); err == nil {
+				found = append(found, n)
+			}
+		}
+	}
+	return found
+}
+
+// allChildren reads the parent of every process.
+func allChildren() map[int][]int {
+	children := map[int][]int{}
+	d, err := os.Open("/proc")
+	if err != nil {
+		return children
+	}
 	defer d.Close()
 	names, _ := d.Readdirnames(-1)
-	children := map[int][]int{}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
@@ -24,12 +67,7 @@ func descendants(root int) []int {
 			children[parent] = append(children[parent], pid)
 		}
 	}
-	var found []int
-	for queue := children[root]; len(queue) > 0; queue = queue[1:] {
-		found = append(found, queue[0])
-		queue = append(queue, children[queue[0]]...)
-	}
-	return found
+	return children
 }
 
 // parentOf reads the fourth field of /proc/<pid>/stat. The second one is the

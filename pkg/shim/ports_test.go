@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -108,9 +109,10 @@ func TestOwnPortLoopback(t *testing.T) {
 			c.addr = fmt.Sprintf("127.0.0.1:%d", port)
 		}
 		c.ready()
-		if status, body := c.get("/"); status != 200 || !strings.Contains(c.stdout.String(), "FC Invoke Start") {
-			t.Errorf("%s: %d %q not by way of the shim", host, status, body)
+		if status, body := c.get("/"); status != 200 {
+			t.Errorf("%s: %d %q", host, status, body)
 		}
+		eventually(t, host+" by way of the shim", func() bool { return strings.Contains(c.stdout.String(), "FC Invoke Start") })
 	}
 }
 
@@ -139,6 +141,18 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+func TestDescendantsBothWays(t *testing.T) {
+	c := launch(t, []string{"sh", "-c", "(sleep 5; :) & sleep 5; :"})
+	eventually(t, "four processes, found both ways", func() bool {
+		all, found := allChildren(), 0
+		for queue := all[c.cmd.Process.Pid]; len(queue) > 0; queue = queue[1:] {
+			queue = append(queue, all[queue[0]]...)
+			found++
+		}
+		return found == 4 && len(descendants(c.cmd.Process.Pid)) == 4
+	})
+}
+
 func TestListenUnix(t *testing.T) {
 	socket := t.TempDir() + "/shim"
 	for range 2 { // the second time a socket is left behind
@@ -147,8 +161,12 @@ func TestListenUnix(t *testing.T) {
 		if status, _ := c.get("/"); status != 200 {
 			t.Error(status)
 		}
+		left := descendants(c.cmd.Process.Pid)
 		_ = c.cmd.Process.Kill()
 		c.code(5 * time.Second)
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
 }
 
@@ -160,9 +178,8 @@ func TestNeverListens(t *testing.T) {
 	if status != 502 || !strings.HasPrefix(body, `{"errorType":"ProgramNotListening","errorMessage":"`) || !strings.HasSuffix(body, `"requestId":"abc"}`+"\n") {
 		t.Errorf("%d %s", status, body)
 	}
-	if want := "FC Invoke End RequestId: abc, Error: Unhandled function error\n"; !strings.HasSuffix(c.stdout.String(), want) {
-		t.Errorf("log %q, want it to end in %q", c.stdout.String(), want)
-	}
+	want := "FC Invoke End RequestId: abc, Error: Unhandled function error\n"
+	eventually(t, want, func() bool { return strings.HasSuffix(c.stdout.String(), want) })
 	// A command that is no function never has its port opened for it.
 	c = launch(t, []string{"sleep", "3"}, env("SHIM_READY_TIMEOUT=200ms"))
 	time.Sleep(time.Second)

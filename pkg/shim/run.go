@@ -22,8 +22,9 @@ type supervisor struct {
 	stopping      chan struct{} // closed at SIGTERM
 	fatal         chan error
 
-	// Only watch uses these.
-	serving, guessed bool
+	// Only watch uses these. guess: the target is a port that the program
+	// was not told; warned: the user knows.
+	serving, guess, warned bool
 }
 
 // Run starts the program, keeps it until it ends and returns the exit code of
@@ -54,11 +55,9 @@ func Run(settings Settings, c *Command, env Environ) int {
 	s.process = p
 	s.target = newTarget(p, settings.Ready)
 	s.relay = newHTTPRelay(s.target, j)
-	watched := make(chan struct{})
-	go func() { defer close(watched); s.watch() }()
+	go s.watch()
 
 	code, stopped := s.supervise(signals)
-	<-watched
 	s.leave(stopped)
 	return code
 }

@@ -16,8 +16,10 @@ const (
 	// nobody reads the output. Beyond it they are dropped and counted.
 	maxWaiting = 256 << 10
 	// patience is how long one of the shim's own lines waits for the program
-	// to end its line, or for what the program wrote before to pass.
+	// to end its line, or for what the program wrote before to pass; busy is
+	// the limit of the latter while somebody reads the output.
 	patience = 20 * time.Millisecond
+	busy     = time.Second
 )
 
 // stream is one output of the program on its way through the shim. Bytes pass
@@ -199,9 +201,11 @@ func (s *stream) line(text string) {
 	}
 }
 
-// settle waits, a little, until what the program has written by now is through.
+// settle waits until what the program has written by now is through: a moment
+// where the output is blocked, longer where only the machine is busy.
 func (s *stream) settle() {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Microsecond) {
+	start := time.Now()
+	for time.Since(start) < patience || time.Since(start) < busy && writable(s.out) {
 		if s.mu.TryLock() {
 			empty := s.unread() == 0 && len(s.held) == 0
 			s.mu.Unlock()
@@ -209,6 +213,7 @@ func (s *stream) settle() {
 				return
 			}
 		}
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 

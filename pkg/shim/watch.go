@@ -50,7 +50,7 @@ func (s *supervisor) watch() {
 				return
 			}
 		}
-		if !s.pause(now.Sub(started), ok) {
+		if !s.pause(now.Sub(started), ok, !s.guess) {
 			return
 		}
 	}
@@ -69,8 +69,8 @@ func (s *supervisor) locate(found, taken []netip.AddrPort, told, own int, age ti
 	if len(taken) > 0 && !c.told {
 		return dialAddrs(taken), true
 	}
-	if ok && !c.told && c.others > 0 && !s.guessed {
-		s.guessed = true
+	if s.guess = ok && !c.told; s.guess && c.others > 0 && !s.warned {
+		s.warned = true
 		s.say("the program listens on several ports; requests go to %d; set SHIM_TARGET to choose", c.addrs[0].Port())
 	}
 	return dialAddrs(c.addrs), ok
@@ -98,11 +98,13 @@ func (s *supervisor) open(taken []netip.AddrPort) error {
 
 // pause waits until it is worth looking again. It returns false when the
 // program has ended or the shim is shutting down.
-func (s *supervisor) pause(age time.Duration, ready bool) bool {
+func (s *supervisor) pause(age time.Duration, ready, sure bool) bool {
 	d := min(max(age/50, time.Millisecond), 100*time.Millisecond)
 	switch {
+	case s.serving && ready && (sure || age > s.settings.Ready):
+		d = time.Hour // a connection that is refused makes it look again
 	case s.serving && ready:
-		d = time.Second
+		d = time.Second // the port that it was told may still come
 	case age > s.settings.Ready:
 		d = 250 * time.Millisecond
 	}

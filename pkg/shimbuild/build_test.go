@@ -70,6 +70,9 @@ func options(t *testing.T, st *store.Store, platform string) Options {
 	}
 	return Options{Store: st, Toolchain: r.in, Platform: platform, Fetch: func(_ context.Context, in lock.Input) (v1.Hash, error) {
 		h := v1.Hash{Algorithm: "sha256", Hex: in.SHA256}
+		if _, ok := st.Has(h); ok {
+			return h, nil
+		}
 		return h, os.Link(r.st.Path(h), st.Path(h))
 	}}
 }
@@ -136,7 +139,8 @@ func TestReproducible(t *testing.T) {
 		flipped := 0
 		err := filepath.WalkDir(filepath.Join(first.Root(), "go-build"), func(p string, d os.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(p, "-d") && !d.IsDir() {
-				if fi, _ := d.Info(); fi.Size() > 0 {
+				// Not all of them, which would take a whole compile.
+				if fi, _ := d.Info(); fi.Size() > 0 && strings.HasPrefix(d.Name(), "5") {
 					damage(t, p)
 					flipped++
 				}
