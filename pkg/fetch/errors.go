@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ func (e *NotFoundError) Error() string {
 	}
 	return "the mirror does not have it: " + strings.Join(asked, "; ")
 }
+
+// Is makes the error one of fs.ErrNotExist.
+func (e *NotFoundError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // OfflineError says that something is missing that only the network has.
 type OfflineError struct {
