@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -83,7 +84,7 @@ func (j *job) make(ctx context.Context, slots chan struct{}) error {
 		return context.Cause(ctx)
 	}
 	// Two processes that want the same layer at the same time make it once.
-	unlock, err := j.engine.Store.Lock(ctx, "layer "+j.key)
+	unlock, err := j.engine.Store.Lock(ctx, fmt.Sprintf("layer-%x", sha256.Sum256([]byte(j.key))))
 	if err != nil {
 		return err
 	}

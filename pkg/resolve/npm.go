@@ -21,7 +21,7 @@ func (r *Resolver) npmInputs(ctx context.Context, d *definition.Definition, v ve
 	var inputs []lock.Input
 	for i, p := range entry.Packages {
 		wanted := p.Version
-		if of, ok := strings.CutPrefix(wanted, "="); ok {
+		if of, ok := strings.CutPrefix(raw.Packages[i].Version, "="); ok {
 			if wanted = chosen[of]; wanted == "" {
 				return nil, fmt.Errorf("package %s takes its version from %s, which is not above it in the layer", p.Package, of)
 			}
