@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/imgbuild/imgbuild/pkg/deb"
-	debversion "github.com/knqyf263/go-deb-version"
+	"github.com/imgbuild/imgbuild/pkg/input/debian"
 )
 
 // ReadAtCloser is an open .deb.
@@ -68,53 +67,13 @@ func (u *unpacked) controlText(name string) []byte {
 // replaces says whether u may overwrite files of old (deb-control(5),
 // Replaces). dpkg does not look at Provides here, nor do we.
 func (u *unpacked) replaces(old *unpacked) (bool, error) {
-	for rel := range strings.SplitSeq(u.stanza.Get("Replaces"), ",") {
-		name, constraint, _ := strings.Cut(strings.TrimSpace(rel), "(")
-		name, arch, _ := strings.Cut(strings.TrimSpace(name), ":")
-		if name != old.Name || arch != "" && arch != "any" && arch != old.Arch {
-			continue
-		}
-		ok, err := satisfies(old.Version, strings.TrimSuffix(strings.TrimSpace(constraint), ")"))
-		if err != nil {
-			return false, fmt.Errorf("field Replaces of %s: %w", u.Package, err)
-		}
-		if ok {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// satisfies compares a version with a constraint such as "<< 1.2-3"; an empty
-// constraint is always satisfied.
-func satisfies(version, constraint string) (bool, error) {
-	if constraint == "" {
-		return true, nil
-	}
-	i := strings.IndexFunc(constraint, func(r rune) bool { return !strings.ContainsRune("<>=", r) })
-	if i <= 0 {
-		return false, fmt.Errorf("constraint %q is malformed", constraint)
-	}
-	want, err := debversion.NewVersion(strings.TrimSpace(constraint[i:]))
+	clauses, err := debian.ParseRelations(u.stanza.Get("Replaces"))
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("field Replaces of %s: %w", u.Package, err)
 	}
-	have, err := debversion.NewVersion(version)
-	if err != nil {
-		return false, err
-	}
-	c := have.Compare(want)
-	switch constraint[:i] {
-	case "<<":
-		return c < 0, nil
-	case "<=", "<": // "<" is an old spelling of "<="
-		return c <= 0, nil
-	case "=":
-		return c == 0, nil
-	case ">=", ">":
-		return c >= 0, nil
-	case ">>":
-		return c > 0, nil
-	}
-	return false, fmt.Errorf("constraint %q is malformed", constraint)
+	return slices.ContainsFunc(clauses, func(c debian.Clause) bool {
+		return slices.ContainsFunc(c, func(r debian.Relation) bool {
+			return r.Name == old.Name && (r.Arch == "" || r.Arch == "any" || r.Arch == old.Arch) && r.Accepts(old.Version)
+		})
+	}), nil
 }

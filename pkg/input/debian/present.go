@@ -7,7 +7,7 @@ import (
 
 // matches says whether a package of that very name is what rel asks for.
 func (r *resolver) matches(rel Relation, rec *record) bool {
-	return rec.Name == rel.Name && r.qualified(rel, rec) && rel.accepts(rec.Version)
+	return rec.Name == rel.Name && r.qualified(rel, rec) && rel.Accepts(rec.Version)
 }
 
 // matchesProvided is matches for a name that p provides. A relation with a
@@ -16,7 +16,7 @@ func (r *resolver) matchesProvided(rel Relation, p provider) bool {
 	if !r.qualified(rel, p.rec) {
 		return false
 	}
-	return rel.Op == "" || p.version != "" && rel.accepts(p.version)
+	return rel.Op == "" || p.version != "" && rel.Accepts(p.version)
 }
 
 // qualified reads a qualifier: name:any is satisfied only by packages that

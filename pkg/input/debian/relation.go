@@ -28,8 +28,8 @@ func (r Relation) String() string {
 	return s
 }
 
-// accepts says whether a version is one that the relation asks for.
-func (r Relation) accepts(version string) bool {
+// Accepts says whether a version is one that the relation asks for.
+func (r Relation) Accepts(version string) bool {
 	if r.Op == "" {
 		return true
 	}

@@ -263,7 +263,7 @@ func (r *resolver) reason(rel Relation) string {
 			names = append(names, strings.TrimSpace(p.rec.Name+" "+p.version))
 		}
 		return fmt.Sprintf("%s is virtual and none of its providers will do: %s", rel.Name, strings.Join(names, ", "))
-	case !rel.accepts(c.Version):
+	case !rel.Accepts(c.Version):
 		return fmt.Sprintf("the newest %s is %s", rel.Name, c.Version)
 	case !r.matches(rel, c):
 		return fmt.Sprintf("%s is not for that architecture (Multi-Arch: %s)", c, c.multiArch)
