@@ -1,0 +1,75 @@
+// Package testtool finds the real programs that tests run imgbuild's images
+// with, and starts and stops them: docker-registry, dockerd, runc. Everything
+// is in folders of the test's own, on loopback, and ends with the test.
+package testtool
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// Need returns the program's path. Where it is not installed the test is
+// skipped, but fails under CI=true: there a missing program is a mistake in
+// the machine, not a reason to test less. pkg is the Debian package that has
+// the program.
+func Need(t testing.TB, program, pkg string) string {
+	t.Helper()
+	path, err := find(program)
+	if err == nil {
+		return path
+	}
+	Lacking(t, "needs "+program+": apt-get install "+pkg)
+	return ""
+}
+
+// NeedRoot is Need for what only root may do: mounts and namespaces.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Lacking(t, "needs root")
+	}
+}
+
+// Lacking skips the test, or fails it under CI=true.
+func Lacking(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// find is exec.LookPath which also knows the folders of root's PATH: daemons
+// are there.
+func find(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if path, e := exec.LookPath(filepath.Join(dir, program)); e == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}
+
+// ModuleRoot is the folder of imgbuild's go.mod.
+func ModuleRoot() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+// freePort returns HOST:PORT on loopback that was free a moment ago.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
