@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/input/debian"
 	"github.com/imgbuild/imgbuild/pkg/lock"
@@ -141,6 +142,7 @@ var osPackages = debian.Request{Essential: true, Packages: []string{"apt", "ca-c
 // TestAgainstDpkg compares a whole Debian, file by file, with what the real
 // dpkg-deb unpacks from the same packages.
 func TestAgainstDpkg(t *testing.T) {
+	testtool.Whole(t)
 	dpkgDeb, err := exec.LookPath("dpkg-deb")
 	if err != nil {
 		t.Skip("needs dpkg-deb to compare with: ", err)
@@ -191,6 +193,7 @@ func TestAgainstDpkg(t *testing.T) {
 // then unpack and configure every package over itself: nothing may change in
 // dpkg's database but what it does on its own.
 func TestRealSystem(t *testing.T) {
+	testtool.Whole(t)
 	if os.Getuid() != 0 {
 		t.Skip("needs root for chroot")
 	}

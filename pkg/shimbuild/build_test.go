@@ -15,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/input/gotoolchain"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -95,6 +96,7 @@ func build(t *testing.T, o Options) v1.Hash {
 // TestReproducible compiles in two empty stores, in other places, with other
 // settings of the machine, and compares bit for bit.
 func TestReproducible(t *testing.T) {
+	testtool.Whole(t)
 	first, second := openStore(t), openStore(t)
 	want := map[string]v1.Hash{}
 	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
@@ -210,6 +212,7 @@ func TestBadPlatform(t *testing.T) {
 // TestCancelled stops a compile in the middle: nothing is left, and the next
 // one is not held up.
 func TestCancelled(t *testing.T) {
+	testtool.Whole(t)
 	st := openStore(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -234,6 +237,7 @@ func TestCancelled(t *testing.T) {
 // TestSameToolchain unpacks the toolchain as the go command does in its module
 // cache: it is then used without fetching, and not when one file differs.
 func TestSameToolchain(t *testing.T) {
+	testtool.Whole(t)
 	o := options(t, openStore(t), "linux/amd64")
 	if _, err := o.Fetch(t.Context(), o.Toolchain); err != nil {
 		t.Fatal(err)

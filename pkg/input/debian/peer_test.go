@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
 )
 
@@ -129,6 +130,7 @@ func difference(x, y []string) []string {
 // TestResolveAsAPT compares the set of packages, each with its version, with
 // what the real apt computes from the same mirror.
 func TestResolveAsAPT(t *testing.T) {
+	testtool.Whole(t)
 	for _, tc := range []struct {
 		arch     string
 		requests [][]string // "+" is every essential package

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -42,6 +43,7 @@ func realArchive(t testing.TB, arch string) *Archive {
 
 // Every relation in Debian can be read, and its own keys signed each suite.
 func TestRealArchive(t *testing.T) {
+	testtool.Whole(t)
 	a := realArchive(t, "arm64")
 	if len(a.byName) < 50_000 {
 		t.Errorf("only %d packages", len(a.byName))

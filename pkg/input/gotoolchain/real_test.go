@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/input/inputtest"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 )
@@ -59,6 +60,7 @@ func BenchmarkGreet(b *testing.B) {
 // The newest toolchain, as lean as images have it, does all that people do
 // with Go, from the files of the layer.
 func TestRealToolchain(t *testing.T) {
+	testtool.Whole(t)
 	st := inputtest.SharedStore(t)
 	version := newest(t, inputtest.Mirror(t, st))
 	in, err := Lock(t.Context(), st, "", version, "linux/amd64")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/input/inputtest"
 	"github.com/imgbuild/imgbuild/pkg/layer"
@@ -15,6 +16,7 @@ import (
 // What the images are made of, from this machine's mirror: the newest Node.js
 // that both platforms have, and the npm and TypeScript that run on it.
 func TestRealPackages(t *testing.T) {
+	testtool.Whole(t)
 	st := inputtest.SharedStore(t)
 	src := inputtest.Mirror(t, st)
 	ctx := t.Context()

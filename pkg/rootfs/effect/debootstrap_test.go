@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/rootfs"
 )
 
@@ -126,6 +127,7 @@ var differences = []struct{ pattern, reason string }{
 // TestAgainstDebootstrap compares what the effects make with what Debian's own
 // maintainer scripts made, entry by entry and byte by byte.
 func TestAgainstDebootstrap(t *testing.T) {
+	testtool.Whole(t)
 	root := debootstrap(t)
 	debs, err := filepath.Glob(filepath.Join(root, "var/cache/apt/archives/*.deb"))
 	if err != nil || len(debs) < 50 {
