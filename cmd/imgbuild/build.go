@@ -24,8 +24,8 @@ type buildFlags struct {
 
 func (b *buildFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&b.all, "all", false, "every version and variant of NAME")
-	f.StringSliceVar(&b.platforms, "platform", []string{defaultPlatform}, "platforms to build; several make one index")
-	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed: gzip or zstd")
+	f.StringSliceVar(&b.platforms, "platform", []string{defaultPlatform}, "`PLATFORM`[,PLATFORM…] to build; several make one index")
+	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed: `gzip` or zstd")
 	b.out.register(f)
 }
 
@@ -47,6 +47,9 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 		}
 		wanted = append(wanted, w...)
 	}
+	if err := b.out.checkNames(wanted); err != nil {
+		return err
+	}
 	s, f, _, err := g.open()
 	if err != nil {
 		return err
@@ -62,7 +65,7 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 			return explain(ctx, f, s, wanted, err)
 		}
 		results, err = b.out.deliver(ctx, g, s, built)
-		if !isCorrupt(err) {
+		if !isCorrupt(err) || b.out.toStdout() { // what went to stdout is not taken back
 			return err
 		}
 		// A blob of the store was damaged and is gone now: make it again.

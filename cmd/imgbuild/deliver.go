@@ -31,13 +31,13 @@ type delivery struct {
 
 func (d *delivery) register(f *pflag.FlagSet) {
 	f.BoolVar(&d.push, "push", false, "push to --registry, or to the registries of --region")
-	f.StringArrayVar(&d.registries, "registry", nil, `HOST[:PORT][/NAMESPACE] to push to, or "embedded" for the built-in one`)
-	f.StringSliceVar(&d.regions, "region", nil, "regions of Alibaba Cloud to push to, such as cn-hangzhou")
-	f.StringVar(&d.namespace, "namespace", "", "namespace in the regions' Container Registry")
-	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance: crpi-ID or the name of an enterprise instance")
+	f.StringArrayVar(&d.registries, "registry", nil, "registry to push to, as `HOST[:PORT][/NAMESPACE]`, or embedded for the built-in one; may be repeated")
+	f.StringSliceVar(&d.regions, "region", nil, "`REGION`[,REGION…] of Alibaba Cloud to push to, such as cn-hangzhou")
+	f.StringVar(&d.namespace, "namespace", "", "`NAMESPACE` in the regions' Container Registry")
+	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance `ID`, as crpi-…, or the name of an enterprise instance; one a region, or one for all")
 	f.BoolVar(&d.vpcRefs, "vpc-refs", false, "print references with the VPC host, as templates need them")
-	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write images: type=oci,dest=PATH or type=docker,dest=PATH")
-	f.BoolVar(&d.load, "load", false, "load into docker or podman")
+	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=oci|docker,dest=PATH`; an OCI layout is a folder, or a file where PATH ends in .tar; - is standard output")
+	f.BoolVar(&d.load, "load", false, "load the images into docker or podman")
 }
 
 // check reads the flags. Its errors are those of usage.
@@ -78,6 +78,18 @@ func (d *delivery) check() error {
 	return nil
 }
 
+// checkNames says whether the images have names that the registries take.
+func (d *delivery) checkNames(wanted []wantedImage) error {
+	for _, t := range d.targets {
+		for _, w := range wanted {
+			if _, err := t.Repository(w.definition.Name); err != nil {
+				return usageError{err}
+			}
+		}
+	}
+	return nil
+}
+
 // toStdout says that an image itself goes to standard output.
 func (d *delivery) toStdout() bool {
 	return slices.ContainsFunc(d.files, func(s output.Spec) bool { return s.Dest == "-" })
@@ -100,7 +112,7 @@ func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built
 		if err != nil {
 			return nil, err
 		}
-		g.warn("loaded into %s", engine)
+		g.note("loaded into %s", engine)
 	}
 	if !d.push {
 		var results []result
@@ -129,7 +141,7 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 			g.Go(func() error {
 				repository, err := target.Repository(b.definition.Name)
 				if err != nil {
-					return usageError{err}
+					return err
 				}
 				r, err := p.Push(ctx, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
 				if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/pkg/fetch"
+	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/resolve"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
@@ -19,16 +20,27 @@ func explain(ctx context.Context, f *fetch.Fetcher, s *store.Store, wanted []wan
 	if !errors.As(err, &gone) || gone.Input.ID == "" {
 		return err
 	}
+	in := gone.Input
 	for _, w := range wanted {
-		if _, ok := w.definition.lock.Find(gone.Input.ID); !ok {
+		// Two locks can have the same name for different files.
+		if found, ok := w.definition.lock.Find(in.ID); !ok || found.SHA256 != in.SHA256 {
 			continue
 		}
-		now := "it is not listed there any more"
-		if v, e := resolve.New(f, s).Current(ctx, w.definition.lock, gone.Input); e == nil {
-			now = "it has version " + v + " now"
-		}
-		return fmt.Errorf("%s %s, which the lock of %s names, is gone from the mirror (%s); run `imgbuild lock %s --update` to take what it has: %w",
-			gone.Input.Name, gone.Input.Version, w.definition.Name, now, w.definition.Ref, err)
+		now, e := resolve.New(f, s).Current(ctx, w.definition.lock, in)
+		return fmt.Errorf("%s %s, which the lock of %s names, is gone from the mirror%s: %w",
+			in.Name, in.Version, w.definition.Name, wayOut(in, now, e, w.definition.Ref), err)
 	}
-	return err
+	return fmt.Errorf("%s %s, which compiles the shim, is gone from the mirror; name a mirror that has it with --mirror %s=URL, or use a newer imgbuild: %w",
+		in.Name, in.Version, in.Archive, err)
+}
+
+// wayOut says what the mirror has now and what to do about it.
+func wayOut(in lock.Input, now string, err error, ref string) string {
+	switch {
+	case err != nil:
+		return fmt.Sprintf(" (which version it has now is not known: %v); run `imgbuild lock %s --update` to take what there is", err, ref)
+	case now == in.Version:
+		return fmt.Sprintf(", though it still lists that version: it is being updated or broken; try again later, or another one with --mirror %s=URL", in.Archive)
+	}
+	return fmt.Sprintf(", which has version %s now; run `imgbuild lock %s --update` to take that", now, ref)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -24,14 +25,17 @@ type global struct {
 	progress string
 	offline  bool
 	json     bool
-	mirrors  map[string]string
+	mirrors  []string
+
+	running bool     // arguments and flags have been read
+	notes   []string // to be told when progress is no longer drawn
 }
 
 func (g *global) register(f *pflag.FlagSet) {
-	f.StringVar(&g.progress, "progress", "auto", "how progress is shown: auto, tty, plain or rawjson")
-	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection to a mirror")
+	f.StringVar(&g.progress, "progress", "auto", "how progress is shown: `auto`, tty, plain or rawjson; auto shows it on a terminal only")
+	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection but to push")
 	f.BoolVar(&g.json, "json", false, "print results as JSON")
-	f.StringToStringVar(&g.mirrors, "mirror", nil, "where an archive is fetched from, as in debian=URL; also debian-security, go, npm")
+	f.StringArrayVar(&g.mirrors, "mirror", nil, "where an archive is fetched from, as in `ARCHIVE=URL`[,URL…]; archives are debian, debian-security, go and npm")
 }
 
 // open opens the store and what fetches into it.
@@ -44,7 +48,15 @@ func (g *global) open() (*store.Store, *fetch.Fetcher, *mirror.Mirrors, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	m, err := mirror.New(mirror.Options{Flags: g.mirrors})
+	flags := map[string]string{}
+	for _, f := range g.mirrors {
+		archive, url, ok := strings.Cut(f, "=")
+		if !ok || flags[archive] != "" {
+			return nil, nil, nil, usage("--mirror: write ARCHIVE=URL, such as debian=https://mirror.example/debian, each archive once")
+		}
+		flags[archive] = url
+	}
+	m, err := mirror.New(mirror.Options{Flags: flags})
 	if err != nil {
 		return nil, nil, nil, usageError{err}
 	}
@@ -62,8 +74,18 @@ func (g *global) show(ctx context.Context, work func(context.Context) error) err
 	if err != nil {
 		return usageError{err}
 	}
-	defer d.Close()
-	return work(progress.With(ctx, d))
+	err = work(progress.With(ctx, d))
+	d.Close()
+	for _, n := range g.notes {
+		g.warn("%s", n)
+	}
+	g.notes = nil
+	return err
+}
+
+// note is warn for work whose progress is being drawn.
+func (g *global) note(format string, args ...any) {
+	g.notes = append(g.notes, fmt.Sprintf(format, args...))
 }
 
 // warn tells something that is no result and no failure.

@@ -35,7 +35,7 @@ func newList(g *global) *cobra.Command {
 			}
 			var rows []listed
 			for _, ref := range args {
-				r, err := list(ref)
+				r, err := listImages(ref)
 				if err != nil {
 					return err
 				}
@@ -49,7 +49,7 @@ func newList(g *global) *cobra.Command {
 	}
 }
 
-func list(ref string) ([]listed, error) {
+func listImages(ref string) ([]listed, error) {
 	d, err := loadDefinition(ref)
 	if err != nil {
 		return nil, err

@@ -51,11 +51,15 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 		os.Exit(exitCode(interrupted{s}))
 	}()
 
-	root := newRoot(stdout, stderr)
+	g := &global{stdout: stdout, stderr: stderr}
+	root := newRoot(g)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	switch cause := context.Cause(ctx); {
+	case err != nil && cause != nil:
 		err = cause
+	case err != nil && !g.running:
+		err = usageError{err} // the library's own, about the arguments
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "imgbuild:", err)

@@ -1,16 +1,39 @@
 package main
 
 import (
-	"io"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/images"
-	"github.com/imgbuild/imgbuild/pkg/display"
 )
 
-const example = `  imgbuild golang                               build golang:1.27, into the store only
+const rootLong = `imgbuild makes container images for serverless functions from signed packages,
+without a daemon and without a public image hub, and pushes them to any registry.
+
+NAME is one of the images inside imgbuild (imgbuild list shows them), or the path
+of an image.yaml or of its folder. No TAG means the newest version in its full
+variant. Without --push, --output or --load the images are built into the store
+and named, no more.
+
+Standard output gets one reference a line, NAME:TAG@DIGEST, and nothing else.
+With --json it is a list of objects: reference, name, version, variant, tags,
+digest, platforms, and size, which is in bytes, compressed, of all platforms.
+Progress and messages go to standard error.
+
+Exit status: 0 done; 1 failed; 2 wrong usage, such as an unknown name, tag,
+platform or region; 130 and 143 stopped by SIGINT and SIGTERM.
+
+Environment:
+  IMGBUILD_STORE                    folder of the store; else imgbuild in the
+                                    user's cache folder
+  IMGBUILD_DEBIAN_MIRROR            where archives are fetched from, as --mirror;
+  IMGBUILD_DEBIAN_SECURITY_MIRROR   else as imgbuild.yaml says, else as apt, npm
+  IMGBUILD_GOPROXY                  and go are configured on this machine, else
+  IMGBUILD_NPM_REGISTRY             from Alibaba Cloud's public mirrors
+  HTTP_PROXY, HTTPS_PROXY, NO_PROXY as usual`
+
+const rootExample = `  imgbuild golang                               build golang:1.27, into the store only
   imgbuild golang --push --registry embedded    and push it to the built-in registry
   imgbuild node:24-slim --push --registry registry.example.com/base
   imgbuild typescript --all --push --region cn-hangzhou --namespace my-team
@@ -18,44 +41,44 @@ const example = `  imgbuild golang                               build golang:1.
   imgbuild ./ruby/image.yaml --output type=oci,dest=ruby.tar
   imgbuild golang --load                        into docker or podman`
 
-// newRoot returns the command, whose results go to stdout and all else to stderr.
-func newRoot(stdout io.Writer, stderr *os.File) *cobra.Command {
-	g := &global{stdout: stdout, stderr: stderr}
+// newRoot returns the command.
+func newRoot(g *global) *cobra.Command {
 	b := &buildFlags{}
 	root := &cobra.Command{
-		Use:   "imgbuild NAME[:TAG]...",
-		Short: "Build, prove and ship base images for serverless functions",
-		Long: `imgbuild makes container images for serverless functions from signed packages,
-without a daemon and without a public image hub, and pushes them to any registry.
-
-NAME is one of the images inside imgbuild, or the path of an image.yaml.
-No TAG means the newest version in its full variant.`,
-		Example:           example,
-		Version:           version(),
-		Args:              func(*cobra.Command, []string) error { return nil },
-		ValidArgsFunction: completeNames,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
+		Use:                        "imgbuild NAME[:TAG]...",
+		Short:                      "Build, prove and ship base images for serverless functions",
+		Long:                       rootLong,
+		Example:                    rootExample,
+		Version:                    version(),
+		Args:                       cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2,
+		ValidArgsFunction:          completeImages,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		PersistentPreRun:           func(*cobra.Command, []string) { g.running = true },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case len(args) > 0:
+			case cmd.Flags().NFlag() == 0:
 				return cmd.Help()
+			default:
+				return usage("no image is named; give one of %s, or the path of an image.yaml", strings.Join(images.Names(), ", "))
 			}
-			return b.run(cmd.Context(), g, args)
+			err := b.run(cmd.Context(), g, args)
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 && exitCode(err) == exitUsage {
+				return usage("%w; did you mean the command imgbuild %s?", err, near[0])
+			}
+			return err
 		},
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usage("%w; see imgbuild --help", err)
+	root.SetOut(g.stdout)
+	root.SetErr(g.stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w; see %s --help", err, cmd.CommandPath())
 	})
 	g.register(root.PersistentFlags())
 	b.register(root.Flags())
-	root.RegisterFlagCompletionFunc("progress", cobra.FixedCompletions(display.Modes, cobra.ShellCompDirectiveNoFileComp))
+	completeFlags(root)
 	root.AddCommand(newList(g), newLock(g), newRegistry(g), newSchema(g))
 	return root
-}
-
-// completeNames completes the names of images, and files beside them.
-func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return images.Names(), cobra.ShellCompDirectiveDefault
 }

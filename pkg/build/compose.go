@@ -39,7 +39,7 @@ func compose(r Request, parts []part) (v1.Image, error) {
 			return nil, err
 		}
 		img, err = mutate.Append(img, mutate.Addendum{
-			Layer:     p.Layer,
+			Layer:     p,
 			MediaType: mediaType,
 			History:   v1.History{Created: v1.Time{Time: created}, CreatedBy: "imgbuild " + p.name},
 		})

@@ -26,6 +26,9 @@ type part struct {
 	newest time.Time // newest modification time inside; zero where unknown
 }
 
+// Name is the layer's name in the definition. Package push shows it.
+func (p part) Name() string { return p.name }
+
 // job makes the layers that one entry of a definition stands for: one, or for
 // an existing image all of its layers.
 type job struct {

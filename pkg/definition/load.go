@@ -117,5 +117,5 @@ func unknownName(ref string) error {
 	if strings.ContainsAny(ref, `/\`) || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(ref)) {
 		return fmt.Errorf("there is no definition at %s; give the path of an %s or of its folder", ref, FileName)
 	}
-	return fmt.Errorf("there is no image %q; %s, or give the path of an %s", ref, suggest(ref, names, "the images are %s", ", "), FileName)
+	return fmt.Errorf("there is no image %q; %s (or give the path of an %s)", ref, suggest(ref, names, "the images are %s", ", "), FileName)
 }

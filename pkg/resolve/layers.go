@@ -4,7 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/imgbuild/imgbuild/pkg/assemble"
 	"github.com/imgbuild/imgbuild/pkg/definition"
@@ -34,35 +39,82 @@ func (r *Resolver) layerInputs(ctx context.Context, d *definition.Definition, v 
 	return nil, nil
 }
 
-// make assembles a layer, once for all images that have it.
-func (r *Resolver) make(ctx context.Context, d *definition.Definition, entry definition.Layer, inputs []lock.Input, below []assemble.Debian, platform string) (made, error) {
+// part is what one layer is made from.
+type part struct {
+	// key stands for the rest. It is empty for a layer that is not made here:
+	// the shim's, which each imgbuild makes anew, and those of existing images.
+	key      string
+	platform string
+	spec     assemble.Spec
+}
+
+func newPart(d *definition.Definition, entry definition.Layer, inputs []lock.Input, below []assemble.Debian, platform string) (part, error) {
+	if entry.Shim != nil || entry.Image != nil {
+		return part{}, nil
+	}
 	_, arch, _ := strings.Cut(platform, "/")
 	spec := assemble.Spec{Layer: entry, Inputs: inputs, Arch: arch}
 	if entry.Debian != nil {
-		spec.Below = below
+		spec.Below = slices.Clone(below)
 	}
 	if entry.Files != nil {
 		spec.Files = d.Files
 	}
 	key, err := json.Marshal(spec)
+	return part{key: string(key), platform: platform, spec: spec}, err
+}
+
+// make assembles the layers of all images, each once for all that have it, as
+// many at a time as there are cores.
+func (r *Resolver) make(ctx context.Context, d *definition.Definition, images []chosen) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex // guards r.layers
+	for _, p := range r.missing(images) {
+		g.Go(func() error {
+			m, err := r.assemble(ctx, d.Name, p)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.layers[p.key] = m
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// missing lists, each once, the layers that have not been made in this run.
+func (r *Resolver) missing(images []chosen) []part {
+	var todo []part
+	seen := map[string]bool{"": true}
+	for _, img := range images {
+		for _, p := range img.parts {
+			if _, ok := r.layers[p.key]; !ok && !seen[p.key] {
+				seen[p.key] = true
+				todo = append(todo, p)
+			}
+		}
+	}
+	return todo
+}
+
+// assemble fetches what a layer is made from and makes it.
+func (r *Resolver) assemble(ctx context.Context, name string, p part) (made, error) {
+	if err := r.source.All(ctx, p.spec.Needed()); err != nil {
+		return made{}, err
+	}
+	step := progress.Start(ctx, fmt.Sprintf("layer %s (%s) for %s", p.spec.Layer.Name, name, p.platform), 0)
+	// Never from the store: a lock says what this imgbuild makes now.
+	l, err := assemble.Layer(ctx, r.store, layer.Gzip, p.spec)
+	step.Done(err)
 	if err != nil {
 		return made{}, err
 	}
-	return r.layers.get(string(key), func() (made, error) {
-		if err := r.source.All(ctx, spec.Needed()); err != nil {
-			return made{}, err
-		}
-		step := progress.Start(ctx, fmt.Sprintf("layer %s (%s) for %s", entry.Name, d.Name, platform), 0)
-		// Never from the store: a lock says what this imgbuild makes now.
-		l, err := assemble.Layer(ctx, r.store, layer.Gzip, spec)
-		step.Done(err)
-		if err != nil {
-			return made{}, err
-		}
-		// The build that follows finds the layer by the diffID of its lock.
-		if err := l.Remember("layer " + l.Record().DiffID.String() + " " + layer.Gzip.ID()); err != nil {
-			return made{}, err
-		}
-		return made{record: l.Record(), control: l.Control}, nil
-	})
+	// The build that follows finds the layer by the diffID of its lock.
+	if err := l.Remember("layer " + l.Record().DiffID.String() + " " + layer.Gzip.ID()); err != nil {
+		return made{}, err
+	}
+	return made{record: l.Record(), control: l.Control}, nil
 }

@@ -41,83 +41,111 @@ type Resolver struct {
 
 	debian memo[debianArchive]
 	inputs memo[lock.Input]
-	layers memo[made]
+	layers map[string]made // by part.key
 	choice memo[string]
 }
 
 // New returns a Resolver.
 func New(source Source, s *store.Store) *Resolver {
-	return &Resolver{source: source, store: s}
+	return &Resolver{source: source, store: s, layers: map[string]made{}}
 }
 
 // Lock resolves d. The same definition and the same state of the mirrors give
 // the same lock, byte for byte.
 func (r *Resolver) Lock(ctx context.Context, d *definition.Definition) (*lock.Lock, error) {
-	l := &lock.Lock{Definition: d.Digest()}
-	versions, err := r.versions(ctx, d)
-	if err != nil {
-		return nil, fmt.Errorf("resolving %s: %w", d.Name, err)
-	}
-	c := collector{inputs: map[string]lock.Input{}, archives: map[string]lock.Archive{}}
-	for _, v := range versions {
-		for _, variant := range d.Variants {
-			for _, platform := range d.Platforms {
-				img, err := r.image(ctx, d, v, variant, platform, &c)
-				if err != nil {
-					return nil, fmt.Errorf("resolving %s %s %s for %s: %w", d.Name, v.version, variant.Name, platform, err)
-				}
-				l.Images = append(l.Images, img)
-			}
-		}
-	}
-	l.Inputs, l.Archives = c.sorted()
-	l.Scripts, err = audit.Audit(c.control, c.accepted)
+	l, err := r.lock(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", d.Name, err)
 	}
 	return l, nil
 }
 
+func (r *Resolver) lock(ctx context.Context, d *definition.Definition) (*lock.Lock, error) {
+	l := &lock.Lock{Definition: d.Digest()}
+	versions, err := r.versions(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	c := collector{inputs: map[string]lock.Input{}, archives: map[string]lock.Archive{}}
+	var images []chosen
+	for _, v := range versions {
+		for _, variant := range d.Variants {
+			for _, platform := range d.Platforms {
+				img, err := r.choose(ctx, d, v, variant, platform, &c)
+				if err != nil {
+					return nil, fmt.Errorf("%s %s for %s: %w", v.version, variant.Name, platform, err)
+				}
+				images = append(images, img)
+			}
+		}
+	}
+	// All that can be refused without work has been by now.
+	if err := r.make(ctx, d, images); err != nil {
+		return nil, err
+	}
+	for _, img := range images {
+		l.Images = append(l.Images, r.finish(img, &c))
+	}
+	l.Inputs, l.Archives = c.sorted()
+	l.Scripts, err = audit.Audit(c.control, c.accepted)
+	return l, err
+}
+
 // version is one version of a definition and the series it was chosen for.
 type version struct{ version, series string }
 
-// image resolves one image.
-func (r *Resolver) image(ctx context.Context, d *definition.Definition, v version, variant definition.Variant, platform string, c *collector) (lock.Image, error) {
-	img := lock.Image{Version: v.version, Series: v.series, Variant: variant.Name, Platform: platform}
+// chosen is an image whose inputs are known and whose layers are still to be
+// made.
+type chosen struct {
+	lock.Image
+	parts []part // one a layer
+}
+
+// choose chooses the inputs of one image.
+func (r *Resolver) choose(ctx context.Context, d *definition.Definition, v version, variant definition.Variant, platform string, c *collector) (chosen, error) {
+	img := chosen{Image: lock.Image{Version: v.version, Series: v.series, Variant: variant.Name, Platform: platform}}
 	values := definition.ValuesFor(v.version, v.series, platform)
 	var below []assemble.Debian
-	for i := range variant.Layers {
-		entry := values.ExpandLayer(variant.Layers[i])
-		inputs, err := r.layerInputs(ctx, d, v, variant.Layers[i], entry, platform, below, c)
+	for _, raw := range variant.Layers {
+		entry := values.ExpandLayer(raw)
+		inputs, err := r.layerInputs(ctx, d, v, raw, entry, platform, below, c)
 		if err != nil {
-			return lock.Image{}, fmt.Errorf("layer %s: %w", entry.Name, err)
+			return chosen{}, fmt.Errorf("layer %s: %w", entry.Name, err)
 		}
 		locked := lock.Layer{Name: entry.Name}
 		for _, in := range inputs {
 			locked.Inputs = append(locked.Inputs, in.ID)
 			c.inputs[in.ID] = in
-		}
-		if entry.Shim == nil && entry.Image == nil {
-			m, err := r.make(ctx, d, entry, inputs, below, platform)
-			if err != nil {
-				return lock.Image{}, err
-			}
-			locked.DiffID = m.record.DiffID.String()
-			img.Size += m.record.Size
-			c.control = append(c.control, m.control...)
-		}
-		for _, in := range inputs {
 			if in.Kind == lock.KindImage {
 				img.Size += in.Size
 			}
 		}
+		img.Layers = append(img.Layers, locked)
+		p, err := newPart(d, entry, inputs, below, platform)
+		if err != nil {
+			return chosen{}, fmt.Errorf("layer %s: %w", entry.Name, err)
+		}
+		img.parts = append(img.parts, p)
 		if entry.Debian != nil {
 			below = append(below, assemble.Debian{Layer: entry.Debian, Inputs: inputs})
 			c.accepted = append(c.accepted, entry.Debian.Accept...)
 		}
-		img.Layers = append(img.Layers, locked)
 	}
 	return img, nil
+}
+
+// finish adds to an image what making its layers has shown.
+func (r *Resolver) finish(img chosen, c *collector) lock.Image {
+	for i, p := range img.parts {
+		m, ok := r.layers[p.key]
+		if !ok {
+			continue
+		}
+		img.Layers[i].DiffID = m.record.DiffID.String()
+		img.Size += m.record.Size
+		c.control = append(c.control, m.control...)
+	}
+	return img.Image
 }
 
 // collector gathers what several images of a lock share.

@@ -34,9 +34,9 @@ func (r *Resolver) versions(ctx context.Context, d *definition.Definition) ([]ve
 		out = append(out, version{version: v, series: series})
 	}
 	slices.SortStableFunc(out, func(a, b version) int { return definition.CompareVersions(b.version, a.version) })
-	for i := range out[1:] {
-		if out[i].version == out[i+1].version {
-			return nil, fmt.Errorf("the series %s and %s both come to version %s; keep one", out[i].series, out[i+1].series, out[i].version)
+	for i := 1; i < len(out); i++ {
+		if out[i-1].version == out[i].version {
+			return nil, fmt.Errorf("the series %s and %s both come to version %s; keep one", out[i-1].series, out[i].series, out[i].version)
 		}
 	}
 	return out, nil
