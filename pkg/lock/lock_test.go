@@ -38,7 +38,7 @@ func fixture() *Lock {
 		return Input{
 			ID: "go:1.27.3/linux-" + arch, Kind: KindGo, Name: "golang.org/toolchain", Version: "1.27.3", Archive: "go",
 			Path: "golang.org/toolchain/@v/v0.0.1-go1.27.3.linux-" + arch + ".zip", Size: 75_800_000,
-			SHA256: hexOf("go" + arch), H1: "h1:" + base64Of(32), SignedBy: []string{"sum.golang.org"},
+			SHA256: hexOf("go" + arch), H1: "h1:" + base64Of(32), SignedBy: []string{"go checksum database"},
 		}
 	}
 	image := func(by string) Input {
