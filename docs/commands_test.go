@@ -1,0 +1,149 @@
+package docs_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every command line of imgbuild that the docs show is one that it takes: the
+// command, its flags, the image and its tag, the path.
+func TestCommands(t *testing.T) {
+	b := theImgbuild(t)
+	checked := 0
+	for _, p := range pages(t) {
+		check := func(line int, text string) {
+			for _, words := range calls(text) {
+				checked++
+				if err := b.check(words); err != nil {
+					t.Errorf("%s:%d: imgbuild %s: %v", p.path, line, strings.Join(words, " "), err)
+				}
+			}
+		}
+		for _, block := range p.blocks {
+			if block.lang != "" && block.lang != "sh" {
+				continue
+			}
+			for i, line := range strings.Split(block.text, "\n") {
+				check(block.line+i, line)
+			}
+		}
+		for _, s := range p.spans {
+			check(s.line, s.text)
+		}
+	}
+	if checked < 40 {
+		t.Errorf("%d commands were checked; the docs have more", checked)
+	}
+}
+
+// A check that lets everything through would look the same.
+func TestCommandsThatAreWrong(t *testing.T) {
+	b := theImgbuild(t)
+	for line, want := range map[string]string{
+		"imgbuild golang --psuh":                        "--psuh",
+		"imgbuild golang:9.99":                          "9.99",
+		"imgbuild chekc golang":                         "chekc",
+		"imgbuild list --push":                          "--push",
+		"$ imgbuild ./examples/cobol":                   "cobol",
+		"imgbuild lock golang --update=x --compression": "--compression",
+		"A=b go run ./cmd/imgbuild node | imgbuild nod": "nod",
+	} {
+		var err error
+		for _, words := range calls(line) {
+			if e := b.check(words); e != nil {
+				err = e
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %s", line, err, want)
+		}
+	}
+}
+
+var separatorRE = regexp.MustCompile(`\|\|?|&&?|;`)
+
+// calls returns the arguments of each call of imgbuild in a line of shell.
+func calls(line string) [][]string {
+	line, _, _ = strings.Cut(line, " #")
+	var all [][]string
+	for _, part := range separatorRE.Split(line, -1) {
+		words := strings.Fields(part)
+		for len(words) > 0 && (words[0] == "$" || strings.Contains(words[0], "=")) {
+			words = words[1:]
+		}
+		switch {
+		case len(words) > 0 && (words[0] == "imgbuild" || words[0] == "./imgbuild"):
+			all = append(all, words[1:])
+		case len(words) > 2 && words[0] == "go" && words[1] == "run" && words[2] == "./cmd/imgbuild":
+			all = append(all, words[3:])
+		}
+	}
+	return all
+}
+
+// check says what is wrong with the arguments of a call.
+func (b *built) check(words []string) error {
+	name := ""
+	if len(words) > 0 && b.commands[words[0]] != nil {
+		name, words = words[0], words[1:]
+	}
+	known := b.commands[name]
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		switch {
+		case word == ">" || word == "…" || word == "..." || strings.HasPrefix(word, ">"):
+			return nil
+		case strings.HasPrefix(word, "-"):
+			flag, _, joined := strings.Cut(word, "=")
+			value, ok := known[flag]
+			if !ok {
+				return fmt.Errorf("there is no flag %s", flag)
+			}
+			// In running text a flag may stand without its value.
+			if value && !joined && len(words) > 0 {
+				words = words[1:]
+			}
+		default:
+			if err := b.checkImage(word); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var placeholderRE = regexp.MustCompile(`^\[?\.*/?[A-Z][A-Z_]*(\[?:[A-Z]+\]?)?[\].…]*$`)
+
+func (b *built) checkImage(ref string) error {
+	if placeholderRE.MatchString(ref) {
+		return nil // NAME, NAME[:TAG], ./PATH
+	}
+	if strings.ContainsAny(ref, "./") && !strings.Contains(ref, ":") {
+		at := filepath.Join(root, filepath.FromSlash(ref))
+		if _, err := os.Stat(at); err == nil {
+			return nil
+		}
+		// What lock writes outside of a checkout: ./golang.
+		if b.hasImage(strings.TrimPrefix(ref, "./"), "") {
+			return nil
+		}
+		return fmt.Errorf("there is no %s", ref)
+	}
+	name, tag, _ := strings.Cut(ref, ":")
+	if !b.hasImage(name, tag) {
+		return fmt.Errorf("there is no image %s", ref)
+	}
+	return nil
+}
+
+func (b *built) hasImage(name, tag string) bool {
+	return slices.ContainsFunc(b.images, func(l listed) bool {
+		return l.Name == name && (tag == "" || slices.Contains(l.Tags, tag))
+	})
+}

@@ -1,0 +1,135 @@
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var readmes = []string{"README.md", "README.zh.md"}
+
+// The two READMEs say the same: as many headings of the same levels, the same
+// code, the same links, the same table of sizes.
+func TestReadmesAreEqual(t *testing.T) {
+	en, zh := read(t, readmes[0]), read(t, readmes[1])
+	levels := func(p page) (all []int) {
+		for _, h := range p.headings {
+			all = append(all, h.level)
+		}
+		return all
+	}
+	if !slices.Equal(levels(en), levels(zh)) {
+		t.Errorf("the headings differ: %v and %v", en.headings, zh.headings)
+	}
+	if len(en.blocks) != len(zh.blocks) {
+		t.Fatalf("%d and %d blocks of code", len(en.blocks), len(zh.blocks))
+	}
+	for i := range en.blocks {
+		if en.blocks[i].lang != zh.blocks[i].lang || en.blocks[i].text != zh.blocks[i].text {
+			t.Errorf("the code differs:\n%s:%d:\n%s\n%s:%d:\n%s", en.path, en.blocks[i].line, en.blocks[i].text,
+				zh.path, zh.blocks[i].line, zh.blocks[i].text)
+		}
+	}
+	// The first link of each leads to the other.
+	if a, b := targets(en)[1:], targets(zh)[1:]; !slices.Equal(a, b) {
+		t.Errorf("the links differ:\n%q\n%q", a, b)
+	}
+	if a, b := tableOfSizes(t, readmes[0]), tableOfSizes(t, readmes[1]); a != b {
+		t.Errorf("the tables of sizes differ:\n%s\n%s", a, b)
+	}
+}
+
+func targets(p page) (all []string) {
+	for _, l := range p.links {
+		all = append(all, l.text)
+	}
+	return all
+}
+
+// A Dockerfile in a README is the one in examples, which tests build.
+func TestDockerfiles(t *testing.T) {
+	nameRE := regexp.MustCompile(`\]\((examples/[^)]+/Dockerfile[^)]*)\)`)
+	for _, readme := range readmes {
+		shown := map[string]bool{}
+		for _, b := range read(t, readme).blocks {
+			if b.lang != "dockerfile" {
+				continue
+			}
+			m := nameRE.FindStringSubmatch(b.before)
+			if m == nil {
+				t.Errorf("%s:%d: the line above does not say of which example this is", readme, b.line)
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m[1])))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if b.text != strings.TrimRight(string(data), "\n") {
+				t.Errorf("%s:%d: differs from %s:\n%s", readme, b.line, m[1], data)
+			}
+			shown[strings.Split(m[1], "/")[1]] = true
+		}
+		for _, language := range []string{"golang", "node", "typescript"} {
+			if !shown[language] {
+				t.Errorf("%s shows no Dockerfile of examples/%s", readme, language)
+			}
+		}
+	}
+}
+
+func tableOfSizes(t *testing.T, readme string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, readme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(data), "<!-- sizes -->")
+	table, _, closed := strings.Cut(table, "<!-- /sizes -->")
+	if !ok || !closed {
+		t.Fatalf("%s has no table between <!-- sizes --> and <!-- /sizes -->", readme)
+	}
+	return table
+}
+
+// The table has every image with its tags. Its sizes are those of the locks,
+// which leave out the shim: 2 to 4 MB more.
+func TestTableOfSizes(t *testing.T) {
+	const again = "; make the table anew, as its numbers are from `imgbuild golang node typescript --all --json`"
+	wordRE, sizeRE := regexp.MustCompile(`[\w.-]+`), regexp.MustCompile(`^([0-9.]+) MB$`)
+	rows := map[string]float64{}
+	for line := range strings.Lines(tableOfSizes(t, readmes[0])) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) < 3 {
+			continue
+		}
+		m := sizeRE.FindStringSubmatch(strings.TrimSpace(cells[2]))
+		if m == nil {
+			continue // the head
+		}
+		mb, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows[strings.Trim(cells[0], " `")+" "+strings.Join(wordRE.FindAllString(cells[1], -1), " ")] = mb
+	}
+	images := theImgbuild(t).images
+	for _, i := range images {
+		key := i.Name + " " + strings.Join(i.Tags, " ")
+		shown, ok := rows[key]
+		layers := float64(i.Sizes["linux/amd64"]) / 1e6
+		switch shim := shown - layers; {
+		case !ok:
+			t.Errorf("the README has no row for %s%s", key, again)
+		case shim < 1.9 || shim > 4.1:
+			t.Errorf("%s: the README has %.1f MB, its layers without the shim have %.1f MB%s", key, shown, layers, again)
+		}
+	}
+	if len(rows) != len(images) {
+		t.Errorf("the README has %d rows for %d images%s", len(rows), len(images), again)
+	}
+}
