@@ -39,3 +39,12 @@ func write(t testing.TB, files map[string]string) string {
 func example(name string) string {
 	return filepath.Join(testtool.ModuleRoot(), "examples", name)
 }
+
+func readText(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

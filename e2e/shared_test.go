@@ -75,6 +75,24 @@ var sharedDocker = sync.OnceValues(func() (*testtool.Docker, error) {
 	return d, err
 })
 
+// relay returns the shared relay to this machine's mirrors.
+func relay(t testing.TB) *testtool.Relay {
+	t.Helper()
+	r, err := sharedRelay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var sharedRelay = sync.OnceValues(func() (*testtool.Relay, error) {
+	r, err := testtool.StartRelay()
+	if err == nil {
+		cleanUp.add(r.Close)
+	}
+	return r, err
+})
+
 func folder(name string) (string, error) {
 	dir := filepath.Join(scratch, name)
 	return dir, os.Mkdir(dir, 0o755)
