@@ -122,6 +122,9 @@ type NPMPackage struct {
 	// the paths inside the package. No Include means all.
 	Include []string `json:"include,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
+	// Strip leaves symbols and debug information out of the package's
+	// programs, as Debian ships all of its own.
+	Strip bool `json:"strip,omitempty"`
 	// Links are symbolic links to add: path → target.
 	Links map[string]string `json:"links,omitempty"`
 }

@@ -30,6 +30,10 @@ var epoch = time.Date(1985, time.October, 26, 8, 15, 0, 0, time.UTC)
 // a file that one of p.Links points to is made executable.
 func Write(ctx context.Context, sink layer.Sink, st *store.Store, in lock.Input, p definition.NPMPackage) error {
 	w, err := newWriter(sink, p)
+	if err == nil && p.Strip {
+		w.strip, err = newStripper(st)
+		defer w.strip.close()
+	}
 	if err != nil {
 		return fmt.Errorf("writing the npm package %s: %w", in.Name, err)
 	}
@@ -64,6 +68,7 @@ type writer struct {
 	commands map[string]bool
 	// unused are the Include patterns that have matched nothing yet.
 	unused map[string]bool
+	strip  *stripper // nil where programs stay as they are
 }
 
 func newWriter(sink layer.Sink, p definition.NPMPackage) (*writer, error) {
@@ -113,7 +118,15 @@ func (w *writer) add(f file) error {
 	if s := hdr.ModTime.Unix(); s < 0 || s >= 1<<33 {
 		hdr.ModTime = epoch
 	}
-	return w.sink.Add(hdr, f.Content)
+	content := f.Content
+	if w.strip != nil {
+		stripped, size, err := w.strip.content(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		content, hdr.Size = stripped, size
+	}
+	return w.sink.Add(hdr, content)
 }
 
 // wants says whether the file at path belongs in the layer: Include takes it
