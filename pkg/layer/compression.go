@@ -52,7 +52,7 @@ func (c Compression) ID() string {
 	if c == Zstd {
 		return "zstd-default-1"
 	}
-	return "pgzip-7-1MiB-1"
+	return "pgzip-7-1MiB-2"
 }
 
 // MediaType is the OCI media type of a layer packed so (image-spec, layer.md).
@@ -67,11 +67,7 @@ func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
 	if c == Zstd {
 		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(zstdConcurrency), zstd.WithWindowSize(8<<20))
 	}
-	z, err := pgzip.NewWriterLevel(w, gzipLevel)
-	if err != nil {
-		return nil, err
-	}
-	return z, z.SetConcurrency(gzipBlock, gzipBlocks)
+	return newGzipMembers(w)
 }
 
 func (c Compression) reader(r io.Reader) (io.ReadCloser, error) {

@@ -105,7 +105,8 @@ func (l *Layer) Uncompressed() (io.ReadCloser, error) {
 }
 
 // unpacking closes both the decompressor and the blob, and reads the blob to
-// its very end, so that a hash that differs is seen.
+// its very end, so that a hash that differs is seen: also where the damage made
+// the decompressor stop before.
 type unpacking struct {
 	io.ReadCloser
 	blob io.ReadCloser
@@ -113,7 +114,7 @@ type unpacking struct {
 
 func (u *unpacking) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	if err == io.EOF {
+	if err != nil {
 		if _, rest := io.Copy(io.Discard, u.blob); rest != nil {
 			return n, rest
 		}

@@ -55,6 +55,8 @@ func Build(s *store.Store, c Compression, fill func(Sink) error) (*Layer, error)
 // writer is the Sink behind Build.
 type writer struct {
 	tar    *tar.Writer
+	out    *redirect // where the tar goes, besides the hash
+	packed io.Writer
 	diffID hash.Hash
 	seen   map[string]tar.Header // by clean path; folders keep mode and owner
 	newest time.Time
@@ -63,7 +65,8 @@ type writer struct {
 
 func newWriter(out io.Writer) *writer {
 	h := sha256.New()
-	return &writer{tar: tar.NewWriter(io.MultiWriter(h, out)), diffID: h, seen: map[string]tar.Header{}}
+	r := &redirect{w: out}
+	return &writer{tar: tar.NewWriter(io.MultiWriter(h, r)), out: r, packed: out, diffID: h, seen: map[string]tar.Header{}}
 }
 
 // Add implements Sink.
@@ -136,7 +139,7 @@ func (w *writer) write(h tar.Header, content io.Reader) error {
 	if content == nil {
 		return fmt.Errorf("%s: a file of %d bytes was added without content", h.Name, h.Size)
 	}
-	n, err := io.Copy(w.tar, content)
+	n, err := w.copy(content)
 	if err != nil {
 		return fmt.Errorf("%s: writing to the layer: %w", h.Name, err)
 	}
@@ -144,6 +147,23 @@ func (w *writer) write(h tar.Header, content io.Reader) error {
 		return fmt.Errorf("%s: %d bytes announced, %d read", h.Name, h.Size, n)
 	}
 	return nil
+}
+
+// copy writes the content of a file. What is deflated already goes into a
+// gzip layer as it is; the tar stream is made for its hash alone then.
+func (w *writer) copy(content io.Reader) (n int64, err error) {
+	g, isGzip := w.packed.(*gzipMembers)
+	d, isDeflated := content.(*Deflated)
+	if !isGzip || !isDeflated || d.Size < spliceFrom {
+		return io.Copy(w.tar, content)
+	}
+	w.out.w = nil
+	defer func() { w.out.w = w.packed }()
+	err = g.splice(d, func(r io.Reader) error {
+		n, err = io.Copy(w.tar, r)
+		return err
+	})
+	return n, err
 }
 
 // canonical returns the header with only what a layer may carry.

@@ -1,6 +1,7 @@
 package gotoolchain
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -9,13 +10,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/imgbuild/imgbuild/pkg/layer"
 )
 
-// Memory that inflating ahead may take, in bytes. A file larger than maxAhead
-// is inflated as it is read instead.
+// Memory that inflating ahead may take, in bytes. A file larger
+// than maxAhead is inflated as it is read instead: a gzip layer takes such a one as the zip has it.
 const (
 	budget   = 16 << 20
-	maxAhead = 1 << 20
+	maxAhead = 256<<10 - 1
 )
 
 // inflated is a file whose content is on its way: at once, or when done closes.
@@ -115,8 +118,20 @@ func (e entry) readAll() ([]byte, error) {
 	return data, atEnd(r)
 }
 
-// stream gives the content to use as it is inflated.
+// stream gives the content to use as it is inflated. Where the zip's own
+// compression can be kept, use can see that.
 func (e entry) stream(use func(entry, io.Reader) error) error {
+	if e.zip.Method == zip.Deflate {
+		raw, err := e.zip.OpenRaw()
+		if err != nil {
+			return err
+		}
+		d := layer.NewDeflated(raw, e.size(), e.zip.CRC32)
+		if err := use(e, d); err != nil {
+			return err
+		}
+		return atEnd(d)
+	}
 	r, err := e.zip.Open()
 	if err != nil {
 		return err
