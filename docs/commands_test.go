@@ -118,11 +118,11 @@ func (b *built) check(words []string) error {
 	return nil
 }
 
-var placeholderRE = regexp.MustCompile(`^\[?\.*/?[A-Z][A-Z_]*(\[?:[A-Z]+\]?)?[\].…]*$`)
+var placeholderRE = regexp.MustCompile(`^\[?([a-z.]+/)*[A-Z][A-Z_]*(\[?:[A-Z]+\]?)?[\].…]*$`)
 
 func (b *built) checkImage(ref string) error {
 	if placeholderRE.MatchString(ref) {
-		return nil // NAME, NAME[:TAG], ./PATH
+		return nil // NAME, NAME[:TAG], ./images/NAME
 	}
 	if strings.ContainsAny(ref, "./") && !strings.Contains(ref, ":") {
 		at := filepath.Join(root, filepath.FromSlash(ref))
