@@ -82,7 +82,7 @@ func TestDamagedShim(t *testing.T) {
 			flip(t, e, 0.7)
 		}
 	}
-	if len(shims) != 2 {
+	if len(shims) < 2 {
 		t.Fatalf("%d ELF files in the store, want the shim for two platforms", len(shims))
 	}
 	remove(t, filepath.Join(store, "records", "layer"))
