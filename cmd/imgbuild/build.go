@@ -25,7 +25,7 @@ type buildFlags struct {
 func (b *buildFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&b.all, "all", false, "every version and variant of NAME")
 	f.StringSliceVar(&b.platforms, "platform", []string{defaultPlatform}, "`PLATFORM`[,PLATFORM…] to build; several make one index")
-	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed: `gzip` or zstd")
+	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed, a `METHOD` of gzip, zstd")
 	b.out.register(f)
 }
 

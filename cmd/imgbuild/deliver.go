@@ -31,12 +31,12 @@ type delivery struct {
 
 func (d *delivery) register(f *pflag.FlagSet) {
 	f.BoolVar(&d.push, "push", false, "push to --registry, or to the registries of --region")
-	f.StringArrayVar(&d.registries, "registry", nil, "registry to push to, as `HOST[:PORT][/NAMESPACE]`, or embedded for the built-in one; may be repeated")
+	f.StringArrayVar(&d.registries, "registry", nil, "`HOST`[:PORT][/NAMESPACE] to push to, or embedded for the built-in registry; may be repeated")
 	f.StringSliceVar(&d.regions, "region", nil, "`REGION`[,REGION…] of Alibaba Cloud to push to, such as cn-hangzhou")
 	f.StringVar(&d.namespace, "namespace", "", "`NAMESPACE` in the regions' Container Registry")
 	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance `ID`, as crpi-…, or the name of an enterprise instance; one a region, or one for all")
 	f.BoolVar(&d.vpcRefs, "vpc-refs", false, "print references with the VPC host, as templates need them")
-	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=oci|docker,dest=PATH`; an OCI layout is a folder, or a file where PATH ends in .tar; - is standard output")
+	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=TYPE,dest=PATH`: oci for an OCI layout (a folder, or a file where PATH ends in .tar), docker for what docker load reads; PATH - is standard output")
 	f.BoolVar(&d.load, "load", false, "load the images into docker or podman")
 }
 

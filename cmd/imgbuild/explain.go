@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/resolve"
@@ -13,11 +14,18 @@ import (
 
 func isCorrupt(err error) bool { return errors.Is(err, store.ErrCorrupt) }
 
-// explain adds the way out where a mirror has moved on from a lock: what it
-// has now, and the command that takes that.
+// explain adds the way out where a lock does not serve any more: the command
+// that makes a new one, and where a mirror has moved on what it has now.
 func explain(ctx context.Context, f *fetch.Fetcher, s *store.Store, wanted []wantedImage, err error) error {
-	var gone *fetch.NotFoundError
-	if !errors.As(err, &gone) || gone.Input.ID == "" {
+	if differs, ok := errors.AsType[*build.MismatchError](err); ok {
+		for _, w := range wanted {
+			if w.definition.Name == differs.Image {
+				return fmt.Errorf("%w; run `imgbuild lock %s --update` and review what moved", err, w.definition.Ref)
+			}
+		}
+	}
+	gone, ok := errors.AsType[*fetch.NotFoundError](err)
+	if !ok || gone.Input.ID == "" {
 		return err
 	}
 	in := gone.Input

@@ -32,10 +32,10 @@ type global struct {
 }
 
 func (g *global) register(f *pflag.FlagSet) {
-	f.StringVar(&g.progress, "progress", "auto", "how progress is shown: `auto`, tty, plain or rawjson; auto shows it on a terminal only")
+	f.StringVar(&g.progress, "progress", "auto", "how progress is shown, a `MODE` of auto, tty, plain, rawjson; auto shows it on a terminal only")
 	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection but to push")
 	f.BoolVar(&g.json, "json", false, "print results as JSON")
-	f.StringArrayVar(&g.mirrors, "mirror", nil, "where an archive is fetched from, as in `ARCHIVE=URL`[,URL…]; archives are debian, debian-security, go and npm")
+	f.StringArrayVar(&g.mirrors, "mirror", nil, "`ARCHIVE=URL`[,URL…] to fetch from; archives are debian, debian-security, go and npm; may be repeated")
 }
 
 // open opens the store and what fetches into it.

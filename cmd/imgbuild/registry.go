@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/imgbuild/imgbuild/pkg/address"
 	"github.com/imgbuild/imgbuild/pkg/registry"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
@@ -29,6 +30,9 @@ It listens on loopback only.`,
 			}
 			dir := registry.DefaultDir(st)
 			s, err := registry.Start(cmd.Context(), registry.Options{Dir: dir, Addr: addr})
+			if err != nil && !address.Loopback(addr) {
+				return usageError{err}
+			}
 			if err != nil {
 				return err
 			}

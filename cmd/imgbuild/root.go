@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/imgbuild/imgbuild/images"
 )
@@ -71,6 +72,7 @@ func newRoot(g *global) *cobra.Command {
 			return err
 		},
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", "Flags | wrapped"))
 	root.SetOut(g.stdout)
 	root.SetErr(g.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -80,5 +82,18 @@ func newRoot(g *global) *cobra.Command {
 	b.register(root.Flags())
 	completeFlags(root)
 	root.AddCommand(newList(g), newLock(g), newRegistry(g), newSchema(g))
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Example = "  . <(imgbuild completion bash)"
+		// A command that does nothing would take any argument in silence.
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	return root
+}
+
+// helpWidth is how many columns help takes.
+const helpWidth = 100
+
+func init() {
+	cobra.AddTemplateFunc("wrapped", func(f *pflag.FlagSet) string { return f.FlagUsagesWrapped(helpWidth) })
 }

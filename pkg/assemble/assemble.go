@@ -68,7 +68,7 @@ func Layer(ctx context.Context, s *store.Store, c layer.Compression, spec Spec) 
 		return fmt.Errorf("a layer of this kind is not made from inputs")
 	})
 	if err != nil {
-		return Result{}, fmt.Errorf("layer %s: %w", spec.Layer.Name, err)
+		return Result{}, fmt.Errorf("layer %s: %w", spec.Layer.Name, s.Explain(err))
 	}
 	return Result{Layer: l, Control: control}, nil
 }

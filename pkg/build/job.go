@@ -180,6 +180,6 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("layer %s of %s for %s has the diffID %s, but the lock expects %s: this imgbuild makes it differently from the one that wrote the lock; run `imgbuild lock %s --update` and review what moved",
-		e.Layer, e.Image, e.Platform, e.Got, e.Want, e.Image)
+	return fmt.Sprintf("layer %s of %s for %s has the diffID %s, but the lock expects %s: this imgbuild makes it differently from the one that wrote the lock",
+		e.Layer, e.Image, e.Platform, e.Got, e.Want)
 }

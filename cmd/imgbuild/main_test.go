@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/imgbuild/imgbuild/pkg/lock"
+)
+
+var update = flag.Bool("update", false, "write the golden files of the scripts anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"imgbuild": main})
+}
+
+// TestScripts runs testdata/script/*.txtar against the real command, each in a
+// new folder with an empty HOME. Those that need inputs fetch them from this
+// machine's mirrors.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Vars = append(env.Vars, machine()...)
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			return os.Mkdir(env.Getenv("HOME"), 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"age":   age,
+		},
+	})
+}
+
+// machine is how this machine reaches its mirrors, for a process with another
+// HOME: what is exported, and the files that HOME would lead to.
+func machine() []string {
+	var vars []string
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToLower(v), "=")
+		if strings.HasPrefix(name, "npm_config_") || strings.HasSuffix(name, "_proxy") || strings.HasPrefix(name, "ssl_cert_") ||
+			name == "goproxy" || name == "gosumdb" || name == "gonosumdb" || name == "gocoverdir" {
+			vars = append(vars, v)
+		}
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return vars
+	}
+	return append(vars,
+		"GOENV="+filepath.Join(home, ".config/go/env"),
+		"NPM_CONFIG_USERCONFIG="+filepath.Join(home, ".npmrc"))
+}
+
+// exits is `exits CODE program args…`: exec that wants this exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// age is `age LOCK PACKAGE VERSION`: the lock names an older version of a
+// package, as if the mirror had moved on since. Its file was never anywhere.
+func age(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: age LOCK PACKAGE VERSION")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	l, err := lock.Read(path, data)
+	ts.Check(err)
+	for i, in := range l.Inputs {
+		if in.Name != args[1] {
+			continue
+		}
+		old := in
+		l.Inputs[i].Version = args[2]
+		l.Inputs[i].ID = strings.Replace(in.ID, "@"+in.Version, "@"+args[2], 1)
+		l.Inputs[i].Path = strings.Replace(in.Path, in.Version, args[2], 1)
+		l.Inputs[i].SHA256 = strings.Repeat("0", len(in.SHA256))
+		for _, img := range l.Images {
+			for _, layer := range img.Layers {
+				for k, id := range layer.Inputs {
+					if id == old.ID {
+						layer.Inputs[k] = l.Inputs[i].ID
+					}
+				}
+			}
+		}
+		// Of two images alike in every layer, none may come from the store.
+		for _, img := range l.Images {
+			for k := range img.Layers {
+				img.Layers[k].DiffID = fmt.Sprintf("sha256:%064d", k)
+			}
+		}
+	}
+	ts.Check(l.WriteFile(path))
+}
