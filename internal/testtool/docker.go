@@ -52,5 +52,8 @@ func (d *Docker) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Close stops the daemon.
-func (d *Docker) Close() { d.daemon.stop() }
+// Close stops the daemon and unmounts what it leaves behind.
+func (d *Docker) Close() {
+	d.daemon.stop()
+	unmountBelow(filepath.Dir(d.Socket))
+}
