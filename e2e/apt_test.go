@@ -28,7 +28,9 @@ dpkg-query -f '${Package}:${Architecture}=${Version}\n' -W | sort > /tmp/after
 # All that was there is there. More may be: what an old package recommends, such
 # as libidn2-0 for libc6, apt keeps.
 test -z "$(comm -23 /tmp/before /tmp/after)"
-for gone in python3 git gcc libc6-dev perl binutils; do ! dpkg-query -W $gone; done
+for gone in python3 git gcc libc6-dev perl binutils; do
+	if dpkg-query -W $gone; then exit 1; fi
+done
 ldconfig -p | grep -q libc.so.6
 bash -c 'echo still here'
 `
