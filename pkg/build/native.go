@@ -108,6 +108,9 @@ func (n *Native) plan(r Request) ([]*job, error) {
 	var jobs []*job
 	var below []assemble.Debian
 	for i, l := range variant.Layers {
+		if locked := r.Image.Layers[i].Name; locked != l.Name {
+			return nil, fmt.Errorf("the definition has the layer %s, the lock has %s in its place", l.Name, locked)
+		}
 		inputs, err := r.Lock.FindAll(r.Image.Layers[i].Inputs)
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"archive/tar"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -30,7 +31,7 @@ func Build(s *store.Store, c Compression, fill func(Sink) error) (*Layer, error)
 		return nil, err
 	}
 	w := newWriter(packed)
-	if err := errors.Join(fill(w), w.err); err != nil {
+	if err := cmp.Or(fill(w), w.err); err != nil {
 		packed.Close() // its goroutines must end; the blob is thrown away
 		return nil, err
 	}
