@@ -142,8 +142,7 @@ func (k *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func tokenServer(t *testing.T) (*server, *tokens) {
 	k := newTokens(t)
 	// The realm is at the registry's own host, which has its port only later.
-	var s *server
-	s = newServer(t, k.configure(t, "http://placeholder/token"), nil)
+	s := newServer(t, k.configure(t, "http://placeholder/token"), nil)
 	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.URL.Path == "/token" {
 			k.ServeHTTP(w, r)

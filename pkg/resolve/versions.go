@@ -75,7 +75,7 @@ func (r *Resolver) debianVersion(ctx context.Context, d *definition.Definition, 
 		}
 		v, ok := a.Version(d.Versions.Debian)
 		if !ok {
-			return "", fmt.Errorf("Debian %s for %s has no package %s", suite, p, d.Versions.Debian)
+			return "", fmt.Errorf("suite %s of Debian has for %s no package %s", suite, p, d.Versions.Debian)
 		}
 		v = upstream(v)
 		if found != "" && v != found {

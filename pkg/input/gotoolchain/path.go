@@ -28,7 +28,7 @@ func prefix(version, platform string) string {
 func check(version, platform string) error {
 	line := moduleVersion(version, platform)
 	if !offerLine.MatchString(line) || strings.Count(platform, "/") != 1 {
-		return fmt.Errorf("Go %q for %q is not a release of Go (1.27.3) for a platform (linux/amd64)", version, platform)
+		return fmt.Errorf("version %q for %q is not a release of Go (1.27.3) for a platform (linux/amd64)", version, platform)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func Newest(ctx context.Context, src Source, packages []string, series string) (
 func Latest(ctx context.Context, src Source, packages []string, nodeVersion string) (string, error) {
 	node, err := semver.StrictNewVersion(nodeVersion)
 	if err != nil {
-		return "", fmt.Errorf("Node.js version %q: %w", nodeVersion, err)
+		return "", fmt.Errorf("version %q of Node.js: %w", nodeVersion, err)
 	}
 	v, err := newestOfAll(ctx, src, packages, func(ps []*Packument, v *semver.Version) bool {
 		latest, err := semver.StrictNewVersion(ps[0].DistTags["latest"])
