@@ -122,27 +122,43 @@ func blank(code string) string { return strings.Repeat("\n", strings.Count(code,
 func pages(t *testing.T) []page {
 	t.Helper()
 	var all []page
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	walk(t, func(path string) {
+		if strings.HasSuffix(path, ".md") {
+			all = append(all, read(t, filepath.ToSlash(path)))
+		}
+	})
+	if len(all) < 20 {
+		t.Fatalf("%d Markdown files; the tree has more", len(all))
+	}
+	return all
+}
+
+// generated are folders and files, by name, that builds and tools make in a
+// checkout: those of .gitignore.
+var generated = []string{".git", ".cache", "bin", "dist", "node_modules", "*.test", "*.prof", "*.out"}
+
+// walk calls each for every file of the tree, by its path relative to the root.
+func walk(t *testing.T, each func(path string)) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") {
-			return fs.SkipDir
-		}
-		if !d.IsDir() && strings.HasSuffix(d.Name(), ".md") {
-			rel, err := filepath.Rel(root, path)
-			if err != nil {
-				return err
+		for _, pattern := range generated {
+			if ok, _ := filepath.Match(pattern, d.Name()); !ok {
+				continue
 			}
-			all = append(all, read(t, filepath.ToSlash(rel)))
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.Type().IsRegular() && path != "imgbuild" { // go build ./cmd/imgbuild
+			each(filepath.FromSlash(path))
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) < 20 {
-		t.Fatalf("%d Markdown files; the tree has more", len(all))
-	}
-	return all
 }
