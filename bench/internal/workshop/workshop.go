@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/imgbuild/imgbuild/bench/internal/measure"
@@ -133,4 +134,28 @@ func (w *Workshop) dropLayers(chosen func(key string) bool) error {
 // DropShims makes the store forget the layers that hold a shim.
 func (w *Workshop) DropShims() error {
 	return w.dropLayers(func(key string) bool { return len(key) > 5 && key[:5] == "shim " })
+}
+
+// CopyShim writes a shim of the store, whichever platform it is for, to
+// path: the peer only carries it.
+func (w *Workshop) CopyShim(path string) error {
+	names, err := filepath.Glob(filepath.Join(w.Store, "records", "shim", "*"))
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			return err
+		}
+		var r struct{ Value struct{ Blob string } }
+		if err := json.Unmarshal(b, &r); err != nil {
+			return fmt.Errorf("%s: %w", n, err)
+		}
+		elf, err := os.ReadFile(filepath.Join(w.Store, "blobs", "sha256", strings.TrimPrefix(r.Value.Blob, "sha256:")))
+		if err == nil {
+			return os.WriteFile(path, elf, 0o755)
+		}
+	}
+	return errors.New("the store has no shim")
 }
