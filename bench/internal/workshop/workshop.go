@@ -72,9 +72,9 @@ func open(ctx context.Context) (*Workshop, error) {
 
 func (w *Workshop) close() error { return os.RemoveAll(w.Dir) }
 
-// Compile builds the package pkg of the module in dir as releases are built.
+// Compile builds the package pkg of the module in dir.
 func Compile(ctx context.Context, dir, out, pkg string) (string, error) {
-	_, err := measure.Run(ctx, []string{"CGO_ENABLED=0"}, "go", "-C", dir, "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	_, err := measure.Run(ctx, []string{"CGO_ENABLED=0"}, "go", "-C", dir, "build", "-o", out, pkg)
 	return out, err
 }
 
