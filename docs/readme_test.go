@@ -99,7 +99,7 @@ func tableOfSizes(t *testing.T, readme string) string {
 // The table has every image with its tags. Its sizes are those of the locks,
 // which leave out the shim: 2 to 4 MB more.
 func TestTableOfSizes(t *testing.T) {
-	const again = "; make the table anew, as its numbers are from `imgbuild golang node typescript --all --json`"
+	const again = "; take the table that `go run ./bench/sizes` prints into both READMEs"
 	wordRE, sizeRE := regexp.MustCompile(`[\w.-]+`), regexp.MustCompile(`^([0-9.]+) MB$`)
 	rows := map[string]float64{}
 	for line := range strings.Lines(tableOfSizes(t, readmes[0])) {
