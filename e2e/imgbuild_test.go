@@ -19,7 +19,7 @@ type run struct {
 	store  string // "" is the shared one
 	dir    string // working directory
 	env    []string
-	// umask for the process, 0 for this one's own.
+	// umask for the process, "" for the test's own.
 	umask string
 }
 
