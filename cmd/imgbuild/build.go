@@ -54,7 +54,7 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 	if err != nil {
 		return err
 	}
-	engine, err := newNative(s, f, compression, g.offline)
+	engine, err := newNative(s, f, compression, g.offline, wanted)
 	if err != nil {
 		return err
 	}

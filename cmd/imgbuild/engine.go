@@ -1,16 +1,23 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/input/image"
 	"github.com/imgbuild/imgbuild/pkg/layer"
+	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
 // newNative returns the engine that works in this process.
-func newNative(s *store.Store, f *fetch.Fetcher, c layer.Compression, offline bool) (build.Engine, error) {
-	shim, err := build.NewCompiledShim(s, f)
+func newNative(s *store.Store, f *fetch.Fetcher, c layer.Compression, offline bool, wanted []wantedImage) (build.Engine, error) {
+	golang, err := golangLock(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("choosing the Go that compiles the shim: %w", err)
+	}
+	shim, err := build.NewCompiledShim(s, f, golang)
 	if err != nil {
 		return nil, err
 	}
@@ -19,4 +26,20 @@ func newNative(s *store.Store, f *fetch.Fetcher, c layer.Compression, offline bo
 		n.Images = append(n.Images, image.Offline())
 	}
 	return n, nil
+}
+
+// golangLock is that of the golang image inside imgbuild. Reading a lock is
+// most of what imgbuild does when nothing has changed, so one that is read
+// already is not read again.
+func golangLock(wanted []wantedImage) (*lock.Lock, error) {
+	for _, w := range wanted {
+		if w.definition.Ref == "golang" {
+			return w.definition.lock, nil
+		}
+	}
+	d, err := loadDefinition("golang")
+	if err != nil {
+		return nil, err
+	}
+	return d.lock, nil
 }

@@ -82,7 +82,9 @@ func ForPush(ctx context.Context, dir string) (addr string, closer func() error,
 	if addr, ok := Serving(dir); ok {
 		return addr, func() error { return nil }, nil
 	}
-	s, err := Start(ctx, Options{Dir: dir, Addr: "127.0.0.1:0"})
+	// It ends when it is closed: a push that is stopped would else wait for
+	// the patience that a server has with others' requests.
+	s, err := Start(context.WithoutCancel(ctx), Options{Dir: dir, Addr: "127.0.0.1:0"})
 	if err != nil {
 		return "", nil, err
 	}

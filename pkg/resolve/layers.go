@@ -52,9 +52,9 @@ func newPart(d *definition.Definition, entry definition.Layer, inputs []lock.Inp
 	if entry.Shim != nil || entry.Image != nil {
 		return part{}, nil
 	}
-	_, arch, _ := strings.Cut(platform, "/")
-	spec := assemble.Spec{Layer: entry, Inputs: inputs, Arch: arch}
+	spec := assemble.Spec{Layer: entry, Inputs: inputs}
 	if entry.Debian != nil {
+		_, spec.Arch, _ = strings.Cut(platform, "/")
 		spec.Below = slices.Clone(below)
 	}
 	if entry.Files != nil {
