@@ -29,9 +29,10 @@ signature, makes each layer once, and prints what differs from the lock, one
 line a package. With --update the lock is written.
 
 NAME is an image inside imgbuild, or the path of an image.yaml or of its folder;
-none means all images inside imgbuild. In a checkout of imgbuild the lock under
-images/ is written; elsewhere an image's definition and lock are written to
-./NAME/, to be built with imgbuild ./NAME.
+none means all images inside imgbuild. Where something moved and --update is
+given, in a checkout of imgbuild the lock under images/ is written; elsewhere an
+image's definition and new lock are written to ./NAME/, to be built with
+imgbuild ./NAME.
 
 Locking a Go toolchain needs the go command, which asks the checksum database.`,
 		Example:           "  imgbuild lock                     what would move?\n  imgbuild lock golang --update\n  imgbuild lock ./ruby/image.yaml --update",
