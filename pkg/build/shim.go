@@ -21,26 +21,19 @@ type CompiledShim struct {
 	Toolchain lock.Input
 }
 
-// NewCompiledShim takes the newest Go that imgbuild's own golang image has, so
-// that every image, whatever its definition, carries the same shim.
-func NewCompiledShim(s *store.Store, f Fetcher) (*CompiledShim, error) {
-	d, err := definition.Load("golang")
-	if err != nil {
-		return nil, err
-	}
-	l, err := lock.Load(d)
-	if err != nil {
-		return nil, fmt.Errorf("choosing the Go that compiles the shim: %w", err)
-	}
+// NewCompiledShim takes the newest Go of golang, the lock of the image of that
+// name inside imgbuild, so that every image, whatever its definition, carries
+// the same shim.
+func NewCompiledShim(s *store.Store, f Fetcher, golang *lock.Lock) (*CompiledShim, error) {
 	host := runtime.GOOS + "-" + runtime.GOARCH
 	var newest lock.Input
-	for _, in := range l.Inputs {
+	for _, in := range golang.Inputs {
 		if in.Kind == lock.KindGo && in.ID == "go:"+in.Version+"/"+host && definition.CompareVersions(in.Version, newest.Version) > 0 {
 			newest = in
 		}
 	}
 	if newest.ID == "" {
-		return nil, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one of the platforms %v", runtime.GOOS, runtime.GOARCH, d.Platforms)
+		return nil, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one that golang is built for", runtime.GOOS, runtime.GOARCH)
 	}
 	return &CompiledShim{Store: s, Fetch: f, Toolchain: newest}, nil
 }

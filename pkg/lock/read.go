@@ -53,23 +53,18 @@ func read(data []byte) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head struct {
-		Schema int `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("the lock is not JSON: %w", err)
-	}
-	switch {
-	case head.Schema > Schema:
-		return nil, fmt.Errorf("the lock has schema %d, this imgbuild reads %d: a newer imgbuild wrote it, use that one", head.Schema, Schema)
-	case head.Schema != Schema:
-		return nil, fmt.Errorf("the lock has schema %d, this imgbuild reads %d", head.Schema, Schema)
-	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	l := new(Lock)
 	if err := dec.Decode(l); err != nil {
+		// A lock of another schema has other fields: that is said first.
+		if other := checkSchema(data); other != nil {
+			return nil, other
+		}
 		return nil, fmt.Errorf("the lock can not be read: %w", err)
+	}
+	if l.Schema != Schema {
+		return nil, checkSchema(data)
 	}
 	if err := l.check(); err != nil {
 		return nil, err
@@ -84,6 +79,23 @@ func read(data []byte) (*Lock, error) {
 		return nil, errors.New("the lock is not written as imgbuild writes it")
 	}
 	return l, nil
+}
+
+// checkSchema reads the schema alone and refuses all but this imgbuild's.
+func checkSchema(data []byte) error {
+	var head struct {
+		Schema int `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return fmt.Errorf("the lock is not JSON: %w", err)
+	}
+	switch {
+	case head.Schema > Schema:
+		return fmt.Errorf("the lock has schema %d, this imgbuild reads %d: a newer imgbuild wrote it, use that one", head.Schema, Schema)
+	case head.Schema != Schema:
+		return fmt.Errorf("the lock has schema %d, this imgbuild reads %d", head.Schema, Schema)
+	}
+	return nil
 }
 
 // checkSum compares the sum at the file's end with the rest, and returns it.
