@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 )
 
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 // new folder with an empty HOME. Those that need inputs fetch them from this
 // machine's mirrors.
 func TestScripts(t *testing.T) {
+	testtool.Whole(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,

@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
@@ -141,6 +142,7 @@ func (w *workshop) check(t *testing.T, killed bool) {
 // TestInterrupted presses Ctrl-C, and sends SIGTERM, at moments all over a
 // build, its output, a push and a lock.
 func TestInterrupted(t *testing.T) {
+	testtool.Whole(t)
 	w := newWorkshop(t)
 	for name, args := range map[string][]string{
 		"build":  {"./system", "--offline"},
@@ -212,6 +214,7 @@ func (w *workshop) clean(t *testing.T, name string) {
 // TestKilled kills builds at moments all over them; the store is whole after
 // each, and a last build is right.
 func TestKilled(t *testing.T) {
+	testtool.Whole(t)
 	w := newWorkshop(t)
 	start := time.Now()
 	succeed(t, w.dir, "./system", "--offline")
@@ -237,6 +240,7 @@ func TestKilled(t *testing.T) {
 // TestTwoAtOnce builds the same image in two processes with one empty store:
 // both succeed, and each layer is made once.
 func TestTwoAtOnce(t *testing.T) {
+	testtool.Whole(t)
 	w := newWorkshop(t)
 	if err := os.RemoveAll(filepath.Join(w.dir, "store")); err != nil {
 		t.Fatal(err)
