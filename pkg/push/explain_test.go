@@ -10,7 +10,7 @@ import (
 )
 
 // TestPlainWords: what registries answer to a push, and what is said of it.
-// The bodies of ACR are those its clients report.
+// The bodies of ACR are approximations: none was recorded from the cloud.
 func TestPlainWords(t *testing.T) {
 	for name, tc := range map[string]struct {
 		on            string // which requests get the answer
