@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/imgbuild/imgbuild/pkg/content"
 	"github.com/imgbuild/imgbuild/pkg/progress"
 )
 
@@ -63,14 +64,22 @@ type layoutWriter struct {
 }
 
 func (w *layoutWriter) root(i Image) (*v1.Descriptor, error) {
-	if i.Index != nil {
-		if err := w.index(i.Index); err != nil {
+	c, err := content.Of(i.Image, i.Index)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range c.Blobs {
+		if err := w.content(b); err != nil {
 			return nil, err
 		}
-		return partial.Descriptor(i.Index)
 	}
-	if err := w.image(i.Image); err != nil {
-		return nil, err
+	for _, m := range c.Manifests {
+		if err := w.blob(m.Digest, int64(len(m.Raw)), bytes.NewReader(m.Raw)); err != nil {
+			return nil, err
+		}
+	}
+	if i.Index != nil {
+		return partial.Descriptor(i.Index)
 	}
 	d, err := partial.Descriptor(i.Image)
 	if err != nil {
@@ -84,92 +93,19 @@ func (w *layoutWriter) root(i Image) (*v1.Descriptor, error) {
 	return d, nil
 }
 
-func (w *layoutWriter) index(idx v1.ImageIndex) error {
-	m, err := idx.IndexManifest()
-	if err != nil {
-		return err
+// content writes a layer or a config, if it is not there yet.
+func (w *layoutWriter) content(b content.Blob) (err error) {
+	if w.seen[b.Digest] {
+		return nil
 	}
-	for _, d := range m.Manifests {
-		switch {
-		case d.MediaType.IsIndex():
-			child, err := idx.ImageIndex(d.Digest)
-			if err != nil {
-				return err
-			}
-			if err := w.index(child); err != nil {
-				return err
-			}
-		case d.MediaType.IsImage():
-			child, err := idx.Image(d.Digest)
-			if err != nil {
-				return err
-			}
-			if err := w.image(child); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("an index holds images and indexes, not %q", d.MediaType)
-		}
-	}
-	return w.manifest(idx)
-}
-
-func (w *layoutWriter) image(img v1.Image) error {
-	layers, err := img.Layers()
-	if err != nil {
-		return err
-	}
-	for _, l := range layers {
-		if err := w.layer(l); err != nil {
-			return err
-		}
-	}
-	config, err := img.RawConfigFile()
-	if err != nil {
-		return err
-	}
-	digest, err := img.ConfigName()
-	if err != nil {
-		return err
-	}
-	if err := w.blob(digest, int64(len(config)), bytes.NewReader(config)); err != nil {
-		return err
-	}
-	return w.manifest(img)
-}
-
-func (w *layoutWriter) manifest(m interface {
-	RawManifest() ([]byte, error)
-	Digest() (v1.Hash, error)
-}) error {
-	raw, err := m.RawManifest()
-	if err != nil {
-		return err
-	}
-	digest, err := m.Digest()
-	if err != nil {
-		return err
-	}
-	return w.blob(digest, int64(len(raw)), bytes.NewReader(raw))
-}
-
-func (w *layoutWriter) layer(l v1.Layer) (err error) {
-	digest, err := l.Digest()
-	if err != nil || w.seen[digest] {
-		return err
-	}
-	size, err := l.Size()
-	if err != nil {
-		return err
-	}
-	rc, err := l.Compressed()
+	rc, err := b.Open()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	step := progress.Start(w.ctx, "write layer "+digest.Hex[:12], size)
+	step := progress.Start(w.ctx, "write "+b.Name, b.Size)
 	defer func() { step.Done(err) }()
-	return w.blob(digest, size, &counted{rc, step})
+	return w.blob(b.Digest, b.Size, &counted{rc, step})
 }
 
 func (w *layoutWriter) blob(digest v1.Hash, size int64, content io.Reader) error {

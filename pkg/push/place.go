@@ -7,6 +7,7 @@ import (
 	"path"
 	"sync"
 
+	"github.com/imgbuild/imgbuild/pkg/content"
 	"github.com/imgbuild/imgbuild/pkg/progress"
 )
 
@@ -24,14 +25,14 @@ const (
 const mountTries = 3
 
 // place makes sure that the repository has the blob.
-func (p *Pusher) place(ctx context.Context, repo *repository, b blob) (how, error) {
-	key := blobKey{host: memoryHost(repo), blob: b.digest}
+func (p *Pusher) place(ctx context.Context, repo *repository, b content.Blob) (how, error) {
+	key := blobKey{host: memoryHost(repo), blob: b.Digest}
 	state, leave, err := p.flight.enter(ctx, key)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	step := progress.Start(ctx, "push "+path.Base(repo.at.Path)+" "+b.name, b.size)
+	step := progress.Start(ctx, "push "+path.Base(repo.at.Path)+" "+b.Name, b.Size)
 	meter := &meter{step: step}
 	tries := 0
 	got, err := retry(ctx, p.o, func() (how, error) {
@@ -57,7 +58,7 @@ func (p *Pusher) place(ctx context.Context, repo *repository, b blob) (how, erro
 // first may be all that was lost.
 func (u *upload) place(ctx context.Context, from []string, forget func(repo string)) (how, error) {
 	h := u.repo.host
-	res, err := h.do(ctx, u.repo.request(http.MethodHead, "blobs", u.blob.digest.String(), http.StatusOK, http.StatusNotFound))
+	res, err := h.do(ctx, u.repo.request(http.MethodHead, "blobs", u.blob.Digest.String(), http.StatusOK, http.StatusNotFound))
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +86,7 @@ func (u *upload) place(ctx context.Context, from []string, forget func(repo stri
 func (u *upload) mount(ctx context.Context, from string) (done bool, err error) {
 	rq := u.repo.request(http.MethodPost, "blobs", "uploads/", http.StatusCreated, http.StatusAccepted,
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed)
-	rq.query = url.Values{"mount": {u.blob.digest.String()}, "from": {from}}
+	rq.query = url.Values{"mount": {u.blob.Digest.String()}, "from": {from}}
 	rq.scopes = append(rq.scopes, "repository:"+from+":pull")
 	res, err := u.repo.host.do(ctx, rq)
 	switch {
@@ -94,7 +95,7 @@ func (u *upload) mount(ctx context.Context, from string) (done bool, err error) 
 	case err != nil:
 		return false, err
 	case res.status == http.StatusCreated:
-		return true, sameDigest(res, u.blob.digest)
+		return true, sameDigest(res, u.blob.Digest)
 	case res.status == http.StatusAccepted:
 		return false, u.moved(res)
 	}

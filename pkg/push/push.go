@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/content"
 	"github.com/imgbuild/imgbuild/pkg/progress"
 )
 
@@ -80,19 +81,19 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 			return Result{}, err
 		}
 	}
-	c, err := contentOf(r)
+	c, err := content.Of(r.Image, r.Index)
 	if err != nil {
 		return Result{}, fmt.Errorf("reading the image: %w", err)
 	}
 	repo := &repository{host: p.host(r.Repository.Host), at: r.Repository}
-	root := c.root()
-	res := Result{Digest: root.digest, Reference: reference(r, root.digest)}
+	root := c.Root()
+	res := Result{Digest: root.Digest, Reference: reference(r, root.Digest)}
 
 	step := progress.Start(ctx, "check "+r.Repository.Name(), 0)
 	moved, err := p.tagsToMove(ctx, repo, root, r.Tags)
 	there := err == nil && len(moved) == 0 && len(r.Tags) > 0
 	if err == nil && !there {
-		there, err = repo.hasManifest(ctx, root.digest)
+		there, err = repo.hasManifest(ctx, root.Digest)
 	}
 	if err == nil && there && len(moved) == 0 {
 		res.Unchanged = true
@@ -104,12 +105,12 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 	}
 
 	if !there {
-		if err := p.placeBlobs(ctx, repo, c.blobs, &res); err != nil {
+		if err := p.placeBlobs(ctx, repo, c.Blobs, &res); err != nil {
 			return res, err
 		}
-		for _, m := range c.manifests {
-			if err := repo.putManifest(ctx, m, m.digest.String()); err != nil {
-				return res, fmt.Errorf("sending manifest %s: %w", m.digest, err)
+		for _, m := range c.Manifests {
+			if err := repo.putManifest(ctx, m, m.Digest.String()); err != nil {
+				return res, fmt.Errorf("sending manifest %s: %w", m.Digest, err)
 			}
 		}
 	}
@@ -127,13 +128,13 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 }
 
 // tagsToMove returns the tags that do not point to the manifest yet.
-func (p *Pusher) tagsToMove(ctx context.Context, repo *repository, m manifest, tags []string) ([]string, error) {
+func (p *Pusher) tagsToMove(ctx context.Context, repo *repository, m content.Manifest, tags []string) ([]string, error) {
 	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
 	var mu sync.Mutex
 	var moved []string
 	err := each(ctx, tags, func(ctx context.Context, tag string) error {
 		got, err := repo.resolve(ctx, tag)
-		if err == nil && got != m.digest {
+		if err == nil && got != m.Digest {
 			mu.Lock()
 			moved = append(moved, tag)
 			mu.Unlock()
@@ -144,19 +145,19 @@ func (p *Pusher) tagsToMove(ctx context.Context, repo *repository, m manifest, t
 	return moved, err
 }
 
-func (p *Pusher) placeBlobs(ctx context.Context, repo *repository, blobs []blob, res *Result) error {
+func (p *Pusher) placeBlobs(ctx context.Context, repo *repository, blobs []content.Blob, res *Result) error {
 	var mu sync.Mutex
-	return each(ctx, blobs, func(ctx context.Context, b blob) error {
+	return each(ctx, blobs, func(ctx context.Context, b content.Blob) error {
 		how, err := p.place(ctx, repo, b)
 		if err != nil {
-			return fmt.Errorf("sending %s (%s): %w", b.name, b.digest, err)
+			return fmt.Errorf("sending %s (%s): %w", b.Name, b.Digest, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		switch how {
 		case sent:
 			res.Sent++
-			res.SentBytes += b.size
+			res.SentBytes += b.Size
 		case mounted:
 			res.Mounted++
 		case existing:

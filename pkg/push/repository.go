@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/content"
 )
 
 // maxManifest is the largest manifest a registry must take (OCI distribution
@@ -73,18 +74,18 @@ func (r *repository) hasManifest(ctx context.Context, digest v1.Hash) (bool, err
 	})
 }
 
-func (r *repository) putManifest(ctx context.Context, m manifest, ref string) error {
-	if len(m.raw) > maxManifest {
-		return fmt.Errorf("the manifest has %d bytes; registries take up to %d", len(m.raw), maxManifest)
+func (r *repository) putManifest(ctx context.Context, m content.Manifest, ref string) error {
+	if len(m.Raw) > maxManifest {
+		return fmt.Errorf("the manifest has %d bytes; registries take up to %d", len(m.Raw), maxManifest)
 	}
 	_, err := retry(ctx, r.host.o, func() (*response, error) {
 		rq := r.request(http.MethodPut, "manifests", ref, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		rq.header = http.Header{"Content-Type": {string(m.mediaType)}}
-		rq.size = int64(len(m.raw))
-		rq.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.raw)), nil }
+		rq.header = http.Header{"Content-Type": {string(m.MediaType)}}
+		rq.size = int64(len(m.Raw))
+		rq.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Raw)), nil }
 		res, err := r.host.do(ctx, rq)
 		if err == nil {
-			err = sameDigest(res, m.digest)
+			err = sameDigest(res, m.Digest)
 		}
 		return res, err
 	})
@@ -92,29 +93,29 @@ func (r *repository) putManifest(ctx context.Context, m manifest, ref string) er
 }
 
 // readBack fetches the manifest by digest and compares every byte.
-func (r *repository) readBack(ctx context.Context, m manifest) error {
+func (r *repository) readBack(ctx context.Context, m content.Manifest) error {
 	res, err := retry(ctx, r.host.o, func() (*response, error) {
-		return r.host.do(ctx, r.manifestRequest(http.MethodGet, m.digest.String(), http.StatusOK))
+		return r.host.do(ctx, r.manifestRequest(http.MethodGet, m.Digest.String(), http.StatusOK))
 	})
 	if err != nil {
-		return fmt.Errorf("reading %s back: %w", m.digest, err)
+		return fmt.Errorf("reading %s back: %w", m.Digest, err)
 	}
-	if !bytes.Equal(res.body, m.raw) {
-		return fmt.Errorf("reading %s back: the registry gives another manifest than it was sent (%d bytes for %d)", m.digest, len(res.body), len(m.raw))
+	if !bytes.Equal(res.body, m.Raw) {
+		return fmt.Errorf("reading %s back: the registry gives another manifest than it was sent (%d bytes for %d)", m.Digest, len(res.body), len(m.Raw))
 	}
 	return nil
 }
 
 // checkTag says whether the tag points to what it was just moved to.
-func (r *repository) checkTag(ctx context.Context, tag string, m manifest) error {
+func (r *repository) checkTag(ctx context.Context, tag string, m content.Manifest) error {
 	got, err := r.resolve(ctx, tag)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading tag %s back: %w", tag, err)
 	case got == v1.Hash{}:
 		return fmt.Errorf("reading tag %s back: the registry took the tag but does not have it", tag)
-	case got != m.digest:
-		return fmt.Errorf("reading tag %s back: it points to %s, not to %s; somebody else moved it, or the registry changed the manifest", tag, got, m.digest)
+	case got != m.Digest:
+		return fmt.Errorf("reading tag %s back: it points to %s, not to %s; somebody else moved it, or the registry changed the manifest", tag, got, m.Digest)
 	}
 	return nil
 }

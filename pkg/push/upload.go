@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/content"
 )
 
 // wholePut is up to which size in bytes a blob goes in the closing PUT, which
@@ -23,7 +25,7 @@ const commitRate = 20 << 20
 // upload is one try to send a blob: POST, PATCH, PUT.
 type upload struct {
 	repo     *repository
-	blob     blob
+	blob     content.Blob
 	meter    *meter
 	location *url.URL // where the registry wants the next request
 }
@@ -38,7 +40,7 @@ func (u *upload) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if u.blob.size > wholePut {
+	if u.blob.Size > wholePut {
 		rq := u.request(http.MethodPatch, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
 		u.carry(rq)
 		res, err := u.repo.host.do(ctx, rq)
@@ -61,17 +63,17 @@ func (u *upload) close(ctx context.Context) error {
 	if at.RawQuery != "" {
 		at.RawQuery += "&"
 	}
-	at.RawQuery += "digest=" + url.QueryEscape(u.blob.digest.String())
+	at.RawQuery += "digest=" + url.QueryEscape(u.blob.Digest.String())
 	rq.url = &at
-	rq.extra = time.Duration(u.blob.size/commitRate) * time.Second
-	if u.blob.size <= wholePut {
+	rq.extra = time.Duration(u.blob.Size/commitRate) * time.Second
+	if u.blob.Size <= wholePut {
 		u.carry(rq)
 	}
 	res, err := u.repo.host.do(ctx, rq)
 	if err != nil {
 		return err
 	}
-	return sameDigest(res, u.blob.digest)
+	return sameDigest(res, u.blob.Digest)
 }
 
 func (u *upload) request(method string, ok ...int) *request {
@@ -81,14 +83,14 @@ func (u *upload) request(method string, ok ...int) *request {
 // carry makes rq bring the blob, from its source's beginning on every try.
 func (u *upload) carry(rq *request) {
 	rq.header = http.Header{"Content-Type": {"application/octet-stream"}}
-	rq.size = u.blob.size
+	rq.size = u.blob.Size
 	rq.read = u.meter.try()
 	rq.open = func() (io.ReadCloser, error) {
-		rc, err := u.blob.open()
+		rc, err := u.blob.Open()
 		if err != nil {
 			return nil, err
 		}
-		return &exact{rc: rc, left: u.blob.size}, nil
+		return &exact{rc: rc, left: u.blob.Size}, nil
 	}
 }
 

@@ -1,4 +1,6 @@
-package push
+// Package content lists what images are made of, manifests and blobs, for
+// whoever carries them elsewhere: to a registry, into a file.
+package content
 
 import (
 	"bytes"
@@ -10,37 +12,42 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-type manifest struct {
-	digest    v1.Hash
-	mediaType types.MediaType
-	raw       []byte
+// Manifest is an image's manifest or an index.
+type Manifest struct {
+	Digest    v1.Hash
+	MediaType types.MediaType
+	Raw       []byte
 }
 
-type blob struct {
-	digest v1.Hash
-	size   int64
-	name   string // for people: "os", "config", or the digest's first letters
-	open   func() (io.ReadCloser, error)
+// Blob is a layer or a config.
+type Blob struct {
+	Digest v1.Hash
+	Size   int64  // bytes
+	Name   string // for people: "os", "config", or the digest's first letters
+	Open   func() (io.ReadCloser, error)
 }
 
-// content is all that a push may have to send.
-type content struct {
-	manifests []manifest // children before their index, the root last
-	blobs     []blob     // each once
+// Content is all that an image or an index consists of.
+type Content struct {
+	Manifests []Manifest // children before their index, the root last
+	Blobs     []Blob     // each once
 	seen      map[v1.Hash]bool
 }
 
-func (c *content) root() manifest { return c.manifests[len(c.manifests)-1] }
+// Root is the manifest that refers to all else.
+func (c *Content) Root() Manifest { return c.Manifests[len(c.Manifests)-1] }
 
-func contentOf(r Request) (*content, error) {
-	c := &content{seen: map[v1.Hash]bool{}}
+// Of lists the content of an image or of an index, whichever is not nil. Layers
+// that may not be distributed are left out.
+func Of(image v1.Image, index v1.ImageIndex) (*Content, error) {
+	c := &Content{seen: map[v1.Hash]bool{}}
 	switch {
-	case r.Image != nil && r.Index != nil:
+	case image != nil && index != nil:
 		return nil, errors.New("a request has either an image or an index, not both")
-	case r.Image != nil:
-		return c, c.image(r.Image)
-	case r.Index != nil:
-		return c, c.index(r.Index)
+	case image != nil:
+		return c, c.image(image)
+	case index != nil:
+		return c, c.index(index)
 	}
 	return nil, errors.New("a request needs an image or an index")
 }
@@ -53,7 +60,7 @@ type described interface {
 }
 
 // manifest adds m after what it refers to.
-func (c *content) manifest(m described) error {
+func (c *Content) manifest(m described) error {
 	raw, err := m.RawManifest()
 	if err != nil {
 		return err
@@ -67,11 +74,11 @@ func (c *content) manifest(m described) error {
 	if err != nil {
 		return err
 	}
-	c.manifests = append(c.manifests, manifest{digest: digest, mediaType: mt, raw: raw})
+	c.Manifests = append(c.Manifests, Manifest{Digest: digest, MediaType: mt, Raw: raw})
 	return nil
 }
 
-func (c *content) image(img v1.Image) error {
+func (c *Content) image(img v1.Image) error {
 	layers, err := img.Layers()
 	if err != nil {
 		return err
@@ -89,13 +96,13 @@ func (c *content) image(img v1.Image) error {
 	if err != nil {
 		return err
 	}
-	c.blob(blob{digest: digest, size: int64(len(config)), name: "config", open: func() (io.ReadCloser, error) {
+	c.blob(Blob{Digest: digest, Size: int64(len(config)), Name: "config", Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(config)), nil
 	}})
 	return c.manifest(img)
 }
 
-func (c *content) layer(l v1.Layer) error {
+func (c *Content) layer(l v1.Layer) error {
 	mt, err := l.MediaType()
 	if err != nil {
 		return err
@@ -115,18 +122,18 @@ func (c *content) layer(l v1.Layer) error {
 	if n, ok := l.(interface{ Name() string }); ok && n.Name() != "" {
 		name = n.Name()
 	}
-	c.blob(blob{digest: digest, size: size, name: name, open: l.Compressed})
+	c.blob(Blob{Digest: digest, Size: size, Name: name, Open: l.Compressed})
 	return nil
 }
 
-func (c *content) blob(b blob) {
-	if !c.seen[b.digest] {
-		c.seen[b.digest] = true
-		c.blobs = append(c.blobs, b)
+func (c *Content) blob(b Blob) {
+	if !c.seen[b.Digest] {
+		c.seen[b.Digest] = true
+		c.Blobs = append(c.Blobs, b)
 	}
 }
 
-func (c *content) index(idx v1.ImageIndex) error {
+func (c *Content) index(idx v1.ImageIndex) error {
 	m, err := idx.IndexManifest()
 	if err != nil {
 		return err
@@ -143,7 +150,7 @@ func (c *content) index(idx v1.ImageIndex) error {
 	return c.manifest(idx)
 }
 
-func (c *content) child(idx v1.ImageIndex, d v1.Descriptor) error {
+func (c *Content) child(idx v1.ImageIndex, d v1.Descriptor) error {
 	switch {
 	case d.MediaType.IsIndex():
 		child, err := idx.ImageIndex(d.Digest)
