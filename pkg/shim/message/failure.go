@@ -1,0 +1,87 @@
+package message
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Backend is what answers a call: the program over HTTP, or a bridge to it.
+type Backend interface {
+	// Do answers x. Where no answer was begun, because the program gave none,
+	// it returns a *Failure, and the caller answers. Where an answer was begun
+	// that cannot be completed, or the client has gone, it aborts x itself and
+	// returns ErrAborted or a *Failure that says why; the caller must look at
+	// whether Head was called.
+	Do(x Exchange) error
+}
+
+// Failure says why the program did not answer. As JSON it is the body of the
+// answer that is given in the program's place.
+type Failure struct {
+	// Status is the HTTP status of that answer.
+	Status int
+	// Type is one word such as ProgramExited; Message one line for people.
+	Type, Message string
+	// RequestID and Lines, the last lines that the program wrote, are filled
+	// in by who answers.
+	RequestID string
+	Lines     []string
+}
+
+// Types of Failure.
+const (
+	// ProgramNotStarted: there is no program, or it cannot be executed.
+	ProgramNotStarted = "ProgramNotStarted"
+	// ProgramNotListening: the program listened on no port in time.
+	ProgramNotListening = "ProgramNotListening"
+	// ProgramExited: the program ended before it answered.
+	ProgramExited = "ProgramExited"
+	// ProgramClosedConnection: it lives, but dropped the connection.
+	ProgramClosedConnection = "ProgramClosedConnection"
+	// ProgramBadAnswer: it answered in something that is not HTTP.
+	ProgramBadAnswer = "ProgramBadAnswer"
+	// ProgramTimedOut: it took longer than the limit that was set.
+	ProgramTimedOut = "ProgramTimedOut"
+	// TooManyRequests: the limit of concurrent requests is reached.
+	TooManyRequests = "TooManyRequests"
+	// BodyTooLarge: the request is over the limit that was set.
+	BodyTooLarge = "BodyTooLarge"
+	// Stopping: the container is about to end.
+	Stopping = "Stopping"
+)
+
+func (f *Failure) Error() string { return f.Message }
+
+// JSON renders f in one line, which ends in a newline. errorMessage carries
+// the program's last lines below the message.
+func (f *Failure) JSON() []byte {
+	text := f.Message
+	if len(f.Lines) > 0 {
+		text += "; its last lines were:\n" + strings.Join(f.Lines, "\n")
+	}
+	return fmt.Appendf(nil, "{\"errorType\":%s,\"errorMessage\":%s,\"requestId\":%s}\n", Quote(f.Type), Quote(text), Quote(f.RequestID))
+}
+
+// Quote makes a JSON string (RFC 8259, section 7). Bytes that are not UTF-8
+// become U+FFFD.
+func Quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < ' ' || r == '\u2028' || r == '\u2029':
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
