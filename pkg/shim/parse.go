@@ -102,19 +102,3 @@ func setting(flag string) *Setting {
 	}
 	return nil
 }
-
-// usage is the text of --help.
-func usage() string {
-	var b strings.Builder
-	b.WriteString("usage: shim [FLAG…] [--] [COMMAND [ARGUMENT…]]\n\n" +
-		"Runs COMMAND, else the function's bootstrap, as a container function.\n\n")
-	for _, s := range Table {
-		fmt.Fprintf(&b, "  --%s %s  (%s", s.Flag, s.Value, s.Variable)
-		if s.Default != "" {
-			fmt.Fprintf(&b, ", default %s", s.Default)
-		}
-		fmt.Fprintf(&b, ")\n      %s\n", s.Help)
-	}
-	b.WriteString("  --version\n      Print the shim's version.\n")
-	return b.String()
-}

@@ -16,7 +16,8 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Listen: "127.0.0.1:81", Target: "127.0.0.1:3000", Grace: 3 * time.Second, Ready: 2 * time.Minute, RequestLog: "auto"}
+	want := Settings{Listen: "127.0.0.1:81", Target: "127.0.0.1:3000", Mode: ModeHTTP, Ready: 2 * time.Minute,
+		Grace: 3 * time.Second, Linger: 3 * time.Second, ErrorFrom: 400, ErrorLines: 20, RequestLog: "auto", Mask: true}
 	if r.Settings != want || !slices.Equal(r.Command, []string{"node", "--grace=1s", "-e"}) {
 		t.Errorf("%+v", r)
 	}
@@ -41,6 +42,18 @@ func TestParseRefuses(t *testing.T) {
 		{nil, Environ{"SHIM_TARGET=http"}, "SHIM_TARGET"},
 		{nil, Environ{"SHIM_TARGET=:80"}, "SHIM_TARGET"},
 		{nil, Environ{"SHIM_REQUEST_LOG=yes"}, "SHIM_REQUEST_LOG"},
+		{nil, Environ{"SHIM_MODE=cgi"}, "SHIM_MODE"},
+		{nil, Environ{"SHIM_TIMEOUT=30"}, "SHIM_TIMEOUT"},
+		{nil, Environ{"SHIM_CONCURRENCY=-1"}, "SHIM_CONCURRENCY"},
+		{nil, Environ{"SHIM_QUEUE=many"}, "SHIM_QUEUE"},
+		{nil, Environ{"SHIM_HEADER_LIMIT=1"}, "SHIM_HEADER_LIMIT"},
+		{nil, Environ{"SHIM_HEADER_LIMIT=1GB"}, "SHIM_HEADER_LIMIT"},
+		{nil, Environ{"SHIM_BODY_LIMIT=1TB"}, "SHIM_BODY_LIMIT"},
+		{nil, Environ{"SHIM_HOOK_404=no"}, "SHIM_HOOK_404"},
+		{nil, Environ{"SHIM_STATUS_RULE=404"}, "SHIM_STATUS_RULE"},
+		{nil, Environ{"SHIM_LOG_FORMAT=xml"}, "SHIM_LOG_FORMAT"},
+		{nil, Environ{"SHIM_MASK=1"}, "SHIM_MASK"},
+		{nil, Environ{"SHIM_METRICS=9090"}, "SHIM_METRICS"},
 		{[]string{"--grace", "x"}, nil, "--grace"},
 		{[]string{"--grace"}, nil, "--grace"},
 		{[]string{"--nosuch"}, nil, "--nosuch"},
@@ -57,6 +70,19 @@ func TestParseRefuses(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), `shim: SHIM_GRACE: "soon": want a duration`) {
 		t.Errorf("exit code %d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for v, want := range map[string]int64{"0": 0, "2048": 2048, "64KB": 64 << 10, "32 MB": 32 << 20, "1g": 1 << 30, "1025b": 1025} {
+		if got, err := parseSize(v, 1<<10, 1<<40); got != want || err != nil {
+			t.Errorf("%s: %d, %v", v, got, err)
+		}
+	}
+	for _, v := range []string{"", "KB", "-1", "1.5MB", "1", "1099511627775GB", "2000GB", "0x10"} {
+		if got, err := parseSize(v, 1<<10, 1<<40); err == nil {
+			t.Errorf("%s: %d", v, got)
+		}
 	}
 }
 
