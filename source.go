@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-//go:embed cmd/shim/*.go pkg/shim/*.go
+//go:embed cmd/shim/*.go pkg/fc/*.go pkg/shim/*.go pkg/shim/*/*.go
 var shimSource embed.FS
 
 // SourceFile is one file of the shim's source.

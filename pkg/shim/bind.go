@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
 // errOwned reports that the program has the shim's port for itself.
@@ -84,7 +86,7 @@ func listenTCP(addr string) (net.Listener, error) {
 // has left behind is replaced.
 func listenUnix(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
-	if errors.Is(err, syscall.EADDRINUSE) && !probe(path) {
+	if errors.Is(err, syscall.EADDRINUSE) && !discovery.Probe(path) {
 		if fi, statErr := os.Lstat(path); statErr == nil && fi.Mode().Type() == os.ModeSocket && os.Remove(path) == nil {
 			l, err = net.Listen("unix", path)
 		}

@@ -2,7 +2,6 @@ package shim
 
 import (
 	"encoding/binary"
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -90,62 +89,4 @@ func withLinker(linker string) []byte {
 	le.PutUint64(b[160:], 4096)
 	le.PutUint64(b[168:], 4096)
 	return append(append(b, linker...), 0)
-}
-
-// TestWithoutEnv: in an image with no /usr/bin/env the name is found on PATH.
-func TestWithoutEnv(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "runner"), "#!/bin/sh\n", 0o755)
-	write(t, filepath.Join(dir, "plain"), "x", 0o644)
-	script := filepath.Join(dir, "script")
-	for line, want := range map[string]string{
-		"#!/no/env runner":             "",
-		"#!/usr/bin/env runner":        dir + "/runner: runner " + script + " a",
-		"#! /usr/bin/env  runner ":     dir + "/runner: runner " + script + " a",
-		"#!/usr/bin/env -S runner -x":  dir + "/runner: runner -x " + script + " a",
-		"#!/usr/bin/env nosuch":        `asks for "nosuch" in its first line`,
-		"#!/usr/bin/env plain":         "is not executable",
-		"#!/usr/bin/env":               "",
-		"#!/usr/bin/env runner --flag": `asks for "runner --flag"`, // as env itself would
-	} {
-		write(t, script, line+"\n", 0o755)
-		c := &Command{Path: script, Argv: []string{script, "a"}}
-		err := c.withoutEnvIn(Environ{"PATH=" + dir}, filepath.Join(dir, "no-env"))
-		got := c.Path + ": " + strings.Join(c.Argv, " ")
-		if err != nil {
-			got = err.Error()
-		}
-		if want == "" {
-			want = script + ": " + script + " a"
-		}
-		if !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", line, got, want)
-		}
-	}
-}
-
-func TestLookPath(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "tool"), "", 0o644)
-	_, err := lookPath("tool", Environ{"PATH=/nosuch:" + dir})
-	if e, ok := errors.AsType[*StartError](err); !ok || e.Code != 126 {
-		t.Errorf("a tool without its run bit: %v", err)
-	}
-	if _, err := lookPath("", Environ{"PATH=" + dir}); err == nil {
-		t.Error("the empty name was found")
-	}
-	if got, err := lookPath("sh", nil); err != nil || !filepath.IsAbs(got) {
-		t.Errorf("without PATH: %s, %v", got, err)
-	}
-}
-
-func FuzzExplain(f *testing.F) {
-	f.Add([]byte("#!/bin/sh\r\n"))
-	f.Add(withLinker("/x"))
-	f.Add([]byte("\x7fELF\x02\x01"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if explainFormat(b) == "" || explainMissing("/nosuch", b) == "" {
-			t.Error("nothing to say")
-		}
-	})
 }

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // Failure is the body of an answer that the shim gives in the program's place.
@@ -52,7 +55,7 @@ const (
 )
 
 // failure answers where the program does not.
-func failure(p *process) func(http.ResponseWriter, *http.Request, error) {
+func failure(p *program.Process) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		e := exchangeOf(r)
 		if e.client.Err() != nil || errors.Is(err, context.Canceled) {
@@ -61,11 +64,11 @@ func failure(p *process) func(http.ResponseWriter, *http.Request, error) {
 		e.failed = true
 		f := Failure{RequestID: e.id}
 		switch {
-		case errors.Is(err, errNotListening):
+		case errors.Is(err, discovery.ErrNotListening):
 			f.Type, f.Message = ProgramNotListening, "the program does not listen on any port; it must serve HTTP on the port in PORT, or on any other"
-		case errors.Is(err, errEnded), p.waitFor(100 * time.Millisecond):
+		case errors.Is(err, discovery.ErrEnded), p.WaitFor(100 * time.Millisecond):
 			// A connection breaks a moment before its process is reaped.
-			f.Type, f.Message = ProgramExited, "the program "+p.ending()+" before it answered"
+			f.Type, f.Message = ProgramExited, "the program "+p.Ending()+" before it answered"
 		default:
 			f.Type, f.Message = ProgramClosedConnection, "the program did not answer the request: "+err.Error()
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
 // idleTimeout is when idle connections to the program are given up: before the
@@ -21,22 +23,22 @@ const idleTimeout = 4 * time.Second
 var discardLog = log.New(io.Discard, "", 0)
 
 // newForwarder sends requests to t and streams the answers back.
-func newForwarder(t *target) http.Handler {
+func newForwarder(t *discovery.Target) http.Handler {
 	return &httputil.ReverseProxy{
-		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, t.name()) },
+		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, t.Name()) },
 		Transport:      &transport{newTransport(t, 256), newTransport(t, -1)},
 		FlushInterval:  -1, // each write at once
 		ModifyResponse: finish,
-		ErrorHandler:   failure(t.program),
+		ErrorHandler:   failure(t.Program()),
 		ErrorLog:       discardLog,
 		BufferPool:     &buffers{},
 	}
 }
 
-func newTransport(t *target, keep int) *http.Transport {
+func newTransport(t *discovery.Target, keep int) *http.Transport {
 	return &http.Transport{
 		// Proxy stays nil: HTTP_PROXY is for the program's calls to others.
-		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return t.dial(ctx) },
+		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return t.Dial(ctx) },
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    keep,
 		IdleConnTimeout:        idleTimeout,

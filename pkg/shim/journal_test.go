@@ -13,7 +13,7 @@ import (
 )
 
 func TestLogLines(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	for _, test := range []struct{ control, method, path, kind string }{
 		{"/invoke", "POST", "/invoke", "Invoke"},
@@ -38,7 +38,7 @@ func TestLogLines(t *testing.T) {
 
 // TestNotDoubled: the program prints the lines itself.
 func TestNotDoubled(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	c.get("/log", "x-fc-request-id", "a1")
 	c.get("/log?suffix="+strings.ReplaceAll(logFailed, " ", "%20"), "x-fc-request-id", "a2")
@@ -54,7 +54,7 @@ func TestNotDoubled(t *testing.T) {
 // TestLongLines: lines of megabytes pass whole, and requests beside them are
 // answered; the shim's lines do not fall into them.
 func TestLongLines(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	line := strings.Repeat("x", 3<<20) + "\n"
 	var wg sync.WaitGroup
@@ -74,7 +74,7 @@ func TestBlockedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	c := launch(t, program("serve"), func(c *exec.Cmd) { c.Stdout = w })
+	c := launch(t, runs("serve"), func(c *exec.Cmd) { c.Stdout = w })
 	w.Close()
 	c.ready()
 	go c.client().Post("http://x/print", "text/plain", io.LimitReader(zeros{}, 1<<20)) // blocks
@@ -93,7 +93,7 @@ func TestBlockedOutput(t *testing.T) {
 }
 
 func TestRequestLogOff(t *testing.T) {
-	c := launch(t, program("serve"), env("SHIM_REQUEST_LOG=off"))
+	c := launch(t, runs("serve"), env("SHIM_REQUEST_LOG=off"))
 	c.ready()
 	c.get("/")
 	if out := c.stdout.String(); out != "" {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // source is the hash of the shim's source, set by the linker (pkg/shimbuild).
@@ -23,10 +25,10 @@ func Main(args []string, env []string) int {
 		fmt.Printf("imgbuild shim, source %s, %s %s/%s\n", source, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	}
-	c, err := Resolve(r.Command, env)
+	c, err := program.Resolve(r.Command, env)
 	if err != nil {
 		code := 1
-		if e, ok := errors.AsType[*StartError](err); ok {
+		if e, ok := errors.AsType[*program.StartError](err); ok {
 			code = e.Code
 		}
 		return complain(code, err)

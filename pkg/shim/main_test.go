@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
 // The test binary is also the shim and the programs that run under it, so that
@@ -43,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program is a command line that runs one of programs.
-func program(name string, args ...string) []string {
+// runs is a command line that runs one of programs.
+func runs(name string, args ...string) []string {
 	return append([]string{os.Args[0], "-program", name}, args...)
 }
 
@@ -149,7 +151,7 @@ func (c *container) code(within time.Duration) int {
 
 func (c *container) client() *http.Client {
 	return &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialOnce(ctx, c.addr)
+		return discovery.DialOnce(ctx, c.addr)
 	}}}
 }
 
@@ -157,7 +159,7 @@ func (c *container) client() *http.Client {
 func (c *container) ready() {
 	c.t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if probe(c.addr) {
+		if discovery.Probe(c.addr) {
 			return
 		}
 		select {

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // TestPorts: wherever the program listens, requests reach it.
@@ -24,7 +27,7 @@ func TestPorts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			listen := fmt.Sprintf(test.listen, unlikely(t))
-			c := launch(t, program("serve", listen))
+			c := launch(t, runs("serve", listen))
 			c.ready()
 			if status, body := c.get("/x?y"); status != 200 || !strings.HasSuffix(body, " GET function.example /x?y\n") {
 				t.Errorf("%d %q", status, body)
@@ -37,7 +40,7 @@ func TestPorts(t *testing.T) {
 // program's inner matters where they are on loopback.
 func unlikely(t *testing.T) int {
 	t.Helper()
-	for port := 20000 + time.Now().Nanosecond()%10000; port < firstEphemeral; port++ {
+	for port := 20000 + time.Now().Nanosecond()%10000; port < discovery.FirstEphemeral; port++ {
 		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
 			l.Close()
 			return port
@@ -48,7 +51,7 @@ func unlikely(t *testing.T) int {
 }
 
 func TestToldPort(t *testing.T) {
-	c := launch(t, program("serve"), env("FC_CUSTOM_LISTEN_PORT=", "FC_SERVER_PORT="))
+	c := launch(t, runs("serve"), env("FC_CUSTOM_LISTEN_PORT=", "FC_SERVER_PORT="))
 	c.ready()
 	_, told := c.get("/env?PORT")
 	for _, name := range []string{"FC_SERVER_PORT", "FC_CUSTOM_LISTEN_PORT"} {
@@ -60,7 +63,7 @@ func TestToldPort(t *testing.T) {
 
 // TestDescendant: not the program itself listens but a child of a child.
 func TestDescendant(t *testing.T) {
-	command := append([]string{"sh", "-c", `sh -c '"$@"; :' sh "$@"; :`, "sh"}, program("serve")...)
+	command := append([]string{"sh", "-c", `sh -c '"$@"; :' sh "$@"; :`, "sh"}, runs("serve")...)
 	c := launch(t, command, asPID1)
 	c.ready()
 	if status, _ := c.get("/"); status != 200 {
@@ -74,7 +77,7 @@ func TestOwnPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			port := unlikely(t)
-			c := launch(t, program("serve", fmt.Sprintf(listen, fmt.Sprintf(":%d", port))), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", port)))
+			c := launch(t, runs("serve", fmt.Sprintf(listen, fmt.Sprintf(":%d", port))), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", port)))
 			c.ready()
 			if _, body := c.get("/"); !strings.Contains(body, "GET") {
 				t.Errorf("the program does not answer: %q", body)
@@ -103,7 +106,7 @@ func TestOwnPortLoopback(t *testing.T) {
 			continue
 		}
 		port := unlikely(t)
-		c := launch(t, program("serve", fmt.Sprintf("tcp:%s:%d", host, port)), env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
+		c := launch(t, runs("serve", fmt.Sprintf("tcp:%s:%d", host, port)), env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
 		c.addr = fmt.Sprintf("%s:%d", outside, port)
 		if outside == "" || host == "[::1]" {
 			c.addr = fmt.Sprintf("127.0.0.1:%d", port)
@@ -119,7 +122,7 @@ func TestOwnPortLoopback(t *testing.T) {
 // TestSeveralPorts: the told one wins, also where it comes later.
 func TestSeveralPorts(t *testing.T) {
 	told, other := unlikely(t), freePort(t)
-	c := launch(t, program("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("1s@tcp::%d", told)), env(fmt.Sprintf("PORT=%d", told)))
+	c := launch(t, runs("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("1s@tcp::%d", told)), env(fmt.Sprintf("PORT=%d", told)))
 	c.ready()
 	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(other)) {
 		t.Errorf("before the told port is there: %q", body)
@@ -133,7 +136,7 @@ func TestSeveralPorts(t *testing.T) {
 func TestTarget(t *testing.T) {
 	want, socket := unlikely(t), t.TempDir()+"/s"
 	for target, listen := range map[string]string{fmt.Sprint(want): fmt.Sprintf("300ms@tcp::%d", want), socket: "300ms@unix:" + socket} {
-		c := launch(t, program("serve", "tcp::"+fmt.Sprint(freePort(t)), listen), env("SHIM_TARGET="+target))
+		c := launch(t, runs("serve", "tcp::"+fmt.Sprint(freePort(t)), listen), env("SHIM_TARGET="+target))
 		c.ready()
 		if _, body := c.get("/"); !strings.Contains(body, target) {
 			t.Errorf("SHIM_TARGET=%s: %q", target, body)
@@ -141,27 +144,15 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-func TestDescendantsBothWays(t *testing.T) {
-	c := launch(t, []string{"sh", "-c", "(sleep 5; :) & sleep 5; :"})
-	eventually(t, "four processes, found both ways", func() bool {
-		all, found := allChildren(), 0
-		for queue := all[c.cmd.Process.Pid]; len(queue) > 0; queue = queue[1:] {
-			queue = append(queue, all[queue[0]]...)
-			found++
-		}
-		return found == 4 && len(descendants(c.cmd.Process.Pid)) == 4
-	})
-}
-
 func TestListenUnix(t *testing.T) {
 	socket := t.TempDir() + "/shim"
 	for range 2 { // the second time a socket is left behind
-		c := launch(t, program("serve"), env("SHIM_LISTEN="+socket))
+		c := launch(t, runs("serve"), env("SHIM_LISTEN="+socket))
 		c.ready()
 		if status, _ := c.get("/"); status != 200 {
 			t.Error(status)
 		}
-		left := descendants(c.cmd.Process.Pid)
+		left := program.Descendants(c.cmd.Process.Pid)
 		_ = c.cmd.Process.Kill()
 		c.code(5 * time.Second)
 		for _, pid := range left {
@@ -183,7 +174,7 @@ func TestNeverListens(t *testing.T) {
 	// A command that is no function never has its port opened for it.
 	c = launch(t, []string{"sleep", "3"}, env("SHIM_READY_TIMEOUT=200ms"))
 	time.Sleep(time.Second)
-	if probe(c.addr) {
+	if discovery.Probe(c.addr) {
 		t.Error("the port was opened for a command that is no server")
 	}
 }
@@ -195,7 +186,7 @@ func TestStranger(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c := launch(t, program("serve"), env("SHIM_LISTEN="+l.Addr().String()))
+	c := launch(t, runs("serve"), env("SHIM_LISTEN="+l.Addr().String()))
 	if code := c.code(20 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "address already in use") {
 		t.Errorf("exit code %d, stderr %q", code, c.stderr.String())
 	}
@@ -211,7 +202,7 @@ func TestHiddenProgram(t *testing.T) {
 	if err != nil {
 		t.Skip("no setpriv on PATH to take the capability away")
 	}
-	c := launch(t, program("demote", fmt.Sprintf("tcp::%d", unlikely(t))), func(c *exec.Cmd) {
+	c := launch(t, runs("demote", fmt.Sprintf("tcp::%d", unlikely(t))), func(c *exec.Cmd) {
 		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
 		c.Path = setpriv
 	})
@@ -220,8 +211,9 @@ func TestHiddenProgram(t *testing.T) {
 		t.Error(status)
 	}
 	hidden := false
-	for _, pid := range descendants(c.cmd.Process.Pid) {
-		hidden = hidden || owner(pid) == "65534"
+	for _, pid := range program.Descendants(c.cmd.Process.Pid) {
+		var st syscall.Stat_t
+		hidden = hidden || syscall.Stat(fmt.Sprintf("/proc/%d/task", pid), &st) == nil && st.Uid == 65534
 	}
 	if !hidden {
 		t.Error("the program did not become another user")

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // programs are what runs under the shim in tests.
@@ -147,7 +149,7 @@ func orphans(args []string) int {
 	zombies := -1
 	for range 100 {
 		zombies = 0
-		for _, pid := range descendants(1) {
+		for _, pid := range program.Descendants(1) {
 			b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			if _, after, ok := strings.Cut(string(b), ") "); ok && after[0] == 'Z' {
 				zombies++

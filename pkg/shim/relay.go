@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
 // relay carries requests from listeners to the program. It is all that the
@@ -72,7 +74,7 @@ type httpRelay struct {
 
 // newHTTPRelay relays to t and writes to j. Time-outs are off, as the platform
 // asks (idle connections live over 15 minutes, requests up to 24 hours).
-func newHTTPRelay(t *target, j *journal) *httpRelay {
+func newHTTPRelay(t *discovery.Target, j *journal) *httpRelay {
 	r := &httpRelay{}
 	forward := newForwarder(t)
 	r.server = &http.Server{

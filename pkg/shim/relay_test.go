@@ -12,10 +12,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 func TestHeaders(t *testing.T) {
-	c := launch(t, program("serve"), env("HTTP_PROXY=http://mirror.example:1", "http_proxy=http://mirror.example:1"))
+	c := launch(t, runs("serve"), env("HTTP_PROXY=http://mirror.example:1", "http_proxy=http://mirror.example:1"))
 	c.ready()
 	resp := c.do("GET", "/headers", nil, "x-fc-request-id", "id1", "X-Fc-Region", "cn-x", "X-Forwarded-For", "192.0.2.1",
 		"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5", "User-Agent", "", "Accept-Encoding", "x")
@@ -38,10 +41,10 @@ func TestHeaders(t *testing.T) {
 
 // TestPathIsKept compares request targets byte for byte.
 func TestPathIsKept(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	for _, target := range []string{"/", "/a%2Fb/%41", "/x?", "/?a=1;b=2&c=%zz&%", "/a//b/../c", "//x/y", "/%E4%BD%A0?q=%20+", "/a:b@c;d=e"} {
-		conn, err := dialOnce(t.Context(), c.addr)
+		conn, err := discovery.DialOnce(t.Context(), c.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +58,9 @@ func TestPathIsKept(t *testing.T) {
 }
 
 func TestUpgrade(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
-	conn, err := dialOnce(t.Context(), c.addr)
+	conn, err := discovery.DialOnce(t.Context(), c.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +90,7 @@ func TestUpgrade(t *testing.T) {
 func TestEventsAreFlushed(t *testing.T) {
 	in, tell, _ := os.Pipe()
 	defer tell.Close()
-	c := launch(t, program("serve"), func(c *exec.Cmd) { c.Stdin = in })
+	c := launch(t, runs("serve"), func(c *exec.Cmd) { c.Stdin = in })
 	in.Close()
 	c.ready()
 	resp := c.do("GET", "/events", nil)
@@ -108,7 +111,7 @@ func TestEventsAreFlushed(t *testing.T) {
 // memory of the shim.
 func TestBigBodies(t *testing.T) {
 	const size = 32 << 20
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	c.get("/")
 	before := peakMemory(t, c.cmd.Process.Pid)
@@ -150,14 +153,14 @@ func peakMemory(t *testing.T, pid int) int {
 }
 
 func TestTrailerAndEmptyChunks(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	resp := c.do("GET", "/trailer", nil)
 	b, _ := io.ReadAll(resp.Body)
 	if string(b) != "body" || resp.Trailer.Get("X-Sum") != "42" {
 		t.Errorf("%q, trailer %v", b, resp.Trailer)
 	}
-	conn, err := dialOnce(t.Context(), c.addr)
+	conn, err := discovery.DialOnce(t.Context(), c.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +174,7 @@ func TestTrailerAndEmptyChunks(t *testing.T) {
 
 // TestDrain: SIGTERM lets the request in flight end, and none begin.
 func TestDrain(t *testing.T) {
-	c := launch(t, program("serve"), asPID1)
+	c := launch(t, runs("serve"), asPID1)
 	c.ready()
 	answer := make(chan string)
 	go func() {
@@ -186,7 +189,7 @@ func TestDrain(t *testing.T) {
 	}()
 	eventually(t, "the request is in flight", func() bool { return strings.Contains(c.stdout.String(), "Start") })
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "no new connections", func() bool { return !probe(c.addr) })
+	eventually(t, "no new connections", func() bool { return !discovery.Probe(c.addr) })
 	if got := <-answer; got != "slept" {
 		t.Errorf("the request in flight got %q", got)
 	}
@@ -199,7 +202,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestProgramDiesInRequest(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	status, body := c.get("/die", "x-fc-request-id", "last", "x-fc-control-path", "/invoke")
 	if status != 502 || body != `{"errorType":"ProgramExited","errorMessage":"the program ended with exit code 9 before it answered","requestId":"last"}`+"\n" {
@@ -216,7 +219,7 @@ func TestProgramDiesInRequest(t *testing.T) {
 // TestPostOnce: the program reads a POST and closes. It is not sent again. A
 // GET on a connection that the program closed after answering is.
 func TestPostOnce(t *testing.T) {
-	c := launch(t, program("closer", "silent"))
+	c := launch(t, runs("closer", "silent"))
 	c.ready()
 	resp := c.do("POST", "/", strings.NewReader("pay"))
 	b, _ := io.ReadAll(resp.Body)
@@ -227,7 +230,7 @@ func TestPostOnce(t *testing.T) {
 	if n := strings.Count(c.stdout.String(), "got POST"); n != 1 {
 		t.Errorf("the POST came %d times", n)
 	}
-	c = launch(t, program("closer", "keepalive"))
+	c = launch(t, runs("closer", "keepalive"))
 	c.ready()
 	for i := range 50 {
 		method := []string{"GET", "POST"}[i%2]
@@ -243,7 +246,7 @@ func TestPostOnce(t *testing.T) {
 
 // TestStatus is the rule for x-fc-status.
 func TestStatus(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	for _, test := range []struct {
 		control string
@@ -275,10 +278,10 @@ func TestStatus(t *testing.T) {
 // TestThaw stops everything as a freeze does, longer than connections live,
 // and goes on.
 func TestThaw(t *testing.T) {
-	c := launch(t, program("serve"))
+	c := launch(t, runs("serve"))
 	c.ready()
 	c.get("/")
-	children := descendants(c.cmd.Process.Pid)
+	children := program.Descendants(c.cmd.Process.Pid)
 	if len(children) == 0 {
 		t.Fatal("no child")
 	}

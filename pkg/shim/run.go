@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // supervisor is a running container: the program, and what is done for it.
 type supervisor struct {
 	settings  Settings
 	env       Environ
-	process   *process
-	discovery *discovery
-	target    *target
+	process   *program.Process
+	discovery *discovery.Finder
+	target    *discovery.Target
 	relay     relay
 	outputs   []*stream
 
@@ -29,12 +32,12 @@ type supervisor struct {
 
 // Run starts the program, keeps it until it ends and returns the exit code of
 // the container. env is the shim's own environment.
-func Run(settings Settings, c *Command, env Environ) int {
-	adoptOrphans()
+func Run(settings Settings, c *program.Command, env Environ) int {
+	program.AdoptOrphans()
 	signals := catch()
 	s := &supervisor{
 		settings: settings, env: env,
-		discovery:     newDiscovery(),
+		discovery:     discovery.NewFinder(),
 		expectsServer: c.Function || env.onPlatform(),
 		stopping:      make(chan struct{}),
 		fatal:         make(chan error, 1),
@@ -44,16 +47,16 @@ func Run(settings Settings, c *Command, env Environ) int {
 	if err != nil {
 		return complain(1, err)
 	}
-	p, err := start(c, childEnviron(settings, env), files)
+	p, err := program.Start(c, childEnviron(settings, env), files)
 	if err != nil {
-		return complain(err.(*StartError).Code, err)
+		return complain(err.(*program.StartError).Code, err)
 	}
 	for _, o := range s.outputs {
 		o.write.Close()
 		go o.pump()
 	}
 	s.process = p
-	s.target = newTarget(p, settings.Ready)
+	s.target = discovery.NewTarget(p, settings.Ready)
 	s.relay = newHTTPRelay(s.target, j)
 	go s.watch()
 
@@ -68,7 +71,7 @@ func (s *supervisor) leave(stopped bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.relay.shutdown(ctx)
-	s.process.end()
+	s.process.End()
 	var stop <-chan struct{}
 	if stopped {
 		limit, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -85,7 +88,7 @@ func (s *supervisor) leave(stopped bool) {
 // terminal: the program would not know it any more.
 func (s *supervisor) outputFiles(j *journal) ([3]*os.File, error) {
 	files := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
-	if s.settings.RequestLog == "off" || isTerminal(os.Stdout) {
+	if s.settings.RequestLog == "off" || program.IsTerminal(os.Stdout) {
 		if s.settings.RequestLog == "on" {
 			j.out = &stream{out: os.Stdout}
 		}
@@ -98,7 +101,7 @@ func (s *supervisor) outputFiles(j *journal) ([3]*os.File, error) {
 	s.outputs = append(s.outputs, out)
 	j.out, files[1] = out, out.write
 	switch {
-	case isTerminal(os.Stderr):
+	case program.IsTerminal(os.Stderr):
 	case sameFile(os.Stdout, os.Stderr):
 		files[2] = out.write // one pipe keeps the order of 2>&1
 	default:

@@ -29,16 +29,16 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 			go func() { defer close(drained); s.drainRequests() }()
 			return
 		}
-		s.process.signal(syscall.SIGTERM) // asked twice: no more draining
+		s.process.Signal(syscall.SIGTERM) // asked twice: no more draining
 	}
 	failed := false
 	for {
 		select {
-		case <-s.process.done:
+		case <-s.process.Done():
 			if failed {
 				return 1, stopped
 			}
-			return s.process.code(), stopped
+			return s.process.Code(), stopped
 		case sig := <-signals:
 			switch n, _ := sig.(syscall.Signal); n {
 			case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
@@ -47,13 +47,13 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 			case syscall.SIGTERM:
 				end()
 			default:
-				s.process.signal(n)
+				s.process.Signal(n)
 			}
 		case <-drained:
 			drained = nil
-			s.process.signal(syscall.SIGTERM)
+			s.process.Signal(syscall.SIGTERM)
 		case <-kill:
-			s.process.signal(syscall.SIGKILL)
+			s.process.Signal(syscall.SIGKILL)
 		case err := <-s.fatal:
 			s.say("%v; the program is ended", err)
 			failed = true
@@ -70,12 +70,4 @@ func (s *supervisor) drainRequests() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.Grace*4/5)
 	defer cancel()
 	s.relay.shutdown(ctx)
-}
-
-// end kills what is left of the program's process group. Where the shim is
-// PID 1 Linux does so for every process.
-func (p *process) end() {
-	if os.Getpid() != 1 {
-		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
-	}
 }

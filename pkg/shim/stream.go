@@ -242,7 +242,9 @@ func (s *stream) unread() (n int32) {
 	if err != nil {
 		return 0
 	}
-	_ = conn.Control(func(fd uintptr) { _ = ioctl(fd, fionread, unsafe.Pointer(&n)) })
+	_ = conn.Control(func(fd uintptr) {
+		_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, fd, fionread, uintptr(unsafe.Pointer(&n)))
+	})
 	return n
 }
 

@@ -62,7 +62,7 @@ func TestOrderOfOneOutput(t *testing.T) {
 }
 
 func TestOrphans(t *testing.T) {
-	c := launch(t, program("orphans", "1000"), asPID1)
+	c := launch(t, runs("orphans", "1000"), asPID1)
 	code := c.code(120 * time.Second)
 	if got, want := c.stdout.String(), "zombies: 0, own child waited for, pid of parent: 1\n"; code != 0 || got != want {
 		t.Errorf("exit code %d, %q, want %q", code, got, want)
@@ -85,7 +85,7 @@ func TestSubreaper(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
-	c := launch(t, program("signals", "parent", "with child"))
+	c := launch(t, runs("signals", "parent", "with child"))
 	eventually(t, "both run", func() bool {
 		return strings.Contains(c.stdout.String(), "parent waits") && strings.Contains(c.stdout.String(), "child waits")
 	})
@@ -105,7 +105,7 @@ func TestSignals(t *testing.T) {
 }
 
 func TestGrace(t *testing.T) {
-	c := launch(t, program("signals", "stubborn"), asPID1, env("SHIM_GRACE=700ms"))
+	c := launch(t, runs("signals", "stubborn"), asPID1, env("SHIM_GRACE=700ms"))
 	eventually(t, "it runs", func() bool { return strings.Contains(c.stdout.String(), "waits") })
 	start := time.Now()
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
@@ -122,7 +122,7 @@ func TestGrace(t *testing.T) {
 // output open and fills it.
 func TestLeftBehind(t *testing.T) {
 	for _, setups := range [][]setup{{asPID1}, nil} {
-		c := launch(t, program("leaver"), append(setups, func(c *exec.Cmd) { c.WaitDelay = 100 * time.Millisecond })...)
+		c := launch(t, runs("leaver"), append(setups, func(c *exec.Cmd) { c.WaitDelay = 100 * time.Millisecond })...)
 		// Wait reports the pipe that the daemon holds; the process is what counts.
 		eventually(t, "the shim has left", func() bool {
 			select {

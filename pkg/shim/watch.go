@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
 const (
@@ -26,7 +28,7 @@ func (s *supervisor) watch() {
 	var last []netip.AddrPort
 	since, refused := started, time.Time{}
 	for {
-		found, err := s.discovery.scan()
+		found, err := s.discovery.Find()
 		now := time.Now()
 		if !slices.Equal(found, last) {
 			last, since = slices.Clone(found), now
@@ -34,7 +36,7 @@ func (s *supervisor) watch() {
 		taken := onPort(found, own)
 		addrs, ok := s.locate(found, taken, told, own, now.Sub(since), err)
 		if ok {
-			s.target.set(addrs...)
+			s.target.Set(addrs...)
 		}
 		expected := s.expectsServer && now.Sub(started) > s.settings.Ready-min(beforeReady, s.settings.Ready/4)
 		if !s.serving && (ok || expected) {
@@ -61,19 +63,19 @@ func (s *supervisor) watch() {
 func (s *supervisor) locate(found, taken []netip.AddrPort, told, own int, age time.Duration, err error) ([]string, bool) {
 	switch {
 	case s.settings.Target != "":
-		return []string{s.settings.Target}, s.serving || probe(s.settings.Target)
+		return []string{s.settings.Target}, s.serving || discovery.Probe(s.settings.Target)
 	case err != nil: // no /proc: only the port that it was told can be tried
-		return loopbacks(told), s.serving || probe(loopbacks(told)...)
+		return discovery.Loopbacks(told), s.serving || discovery.Probe(discovery.Loopbacks(told)...)
 	}
-	c, ok := choose(found, told, own, age)
-	if len(taken) > 0 && !c.told {
-		return dialAddrs(taken), true
+	c, ok := discovery.Choose(found, told, own, age)
+	if len(taken) > 0 && !c.Told {
+		return discovery.DialAddrs(taken), true
 	}
-	if s.guess = ok && !c.told; s.guess && c.others > 0 && !s.warned {
+	if s.guess = ok && !c.Told; s.guess && c.Others > 0 && !s.warned {
 		s.warned = true
-		s.say("the program listens on several ports; requests go to %d; set SHIM_TARGET to choose", c.addrs[0].Port())
+		s.say("the program listens on several ports; requests go to %d; set SHIM_TARGET to choose", c.Addrs[0].Port())
 	}
-	return dialAddrs(c.addrs), ok
+	return discovery.DialAddrs(c.Addrs), ok
 }
 
 // open binds the shim's port and serves on it.
@@ -110,12 +112,12 @@ func (s *supervisor) pause(age time.Duration, ready, sure bool) bool {
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
-	look := s.target.look
+	look := s.target.Look
 	if !s.serving {
 		look = nil
 	}
 	select {
-	case <-s.process.done:
+	case <-s.process.Done():
 		return false
 	case <-s.stopping:
 		return false

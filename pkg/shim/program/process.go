@@ -1,4 +1,4 @@
-package shim
+package program
 
 import (
 	"errors"
@@ -9,18 +9,18 @@ import (
 	"unsafe"
 )
 
-// process is the started program. It is made by fork and exec alone: os/exec
+// Process is the started program. It is made by fork and exec alone: os/exec
 // would wait for it beside the reaper.
-type process struct {
+type Process struct {
 	pid  int
 	done chan struct{}      // closed once status holds
 	exit syscall.WaitStatus // valid after done
 	err  error              // the reaper's, valid after done
 }
 
-// start runs c in its own process group with those files as its standard
+// Start runs c in its own process group with those files as its standard
 // input, output and error. Errors are *StartError.
-func start(c *Command, env Environ, files [3]*os.File) (*process, error) {
+func Start(c *Command, env []string, files [3]*os.File) (*Process, error) {
 	attr := &syscall.ProcAttr{
 		Dir: c.Dir, Env: env,
 		Files: []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd()},
@@ -35,13 +35,13 @@ func start(c *Command, env Environ, files [3]*os.File) (*process, error) {
 	if err != nil {
 		return nil, explain(c, err)
 	}
-	p := &process{pid: pid, done: make(chan struct{})}
+	p := &Process{pid: pid, done: make(chan struct{})}
 	go p.reap()
 	return p, nil
 }
 
-// signal sends s to the program's process group.
-func (p *process) signal(s syscall.Signal) {
+// Signal sends s to the program's process group.
+func (p *Process) Signal(s syscall.Signal) {
 	select {
 	case <-p.done:
 		return // the number may already be another process's
@@ -52,8 +52,8 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// code is the exit code of a shell: the program's own, or 128+n on signal n.
-func (p *process) code() int {
+// Code is the exit code of a shell: the program's own, or 128+n on signal n.
+func (p *Process) Code() int {
 	switch {
 	case p.err != nil:
 		return 1
@@ -63,8 +63,8 @@ func (p *process) code() int {
 	return p.exit.ExitStatus()
 }
 
-// ending says how the program ended, for people.
-func (p *process) ending() string {
+// Ending says how the program ended, for people.
+func (p *Process) Ending() string {
 	switch {
 	case p.err != nil:
 		return "was lost: " + p.err.Error()
@@ -84,7 +84,7 @@ func ownsTerminal(fd uintptr) bool {
 	return int(group) == syscall.Getpgrp()
 }
 
-func isTerminal(f *os.File) bool {
+func IsTerminal(f *os.File) bool {
 	var t syscall.Termios
 	return ioctl(f.Fd(), syscall.TCGETS, unsafe.Pointer(&t)) == nil
 }
@@ -96,8 +96,8 @@ func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
 	return nil
 }
 
-// waitFor says whether the program ended within d.
-func (p *process) waitFor(d time.Duration) bool {
+// WaitFor says whether the program ended within d.
+func (p *Process) WaitFor(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -105,5 +105,19 @@ func (p *process) waitFor(d time.Duration) bool {
 		return true
 	case <-t.C:
 		return false
+	}
+}
+
+// Done is closed once the program has ended and its status is known.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// PID is the program's process id.
+func (p *Process) PID() int { return p.pid }
+
+// End kills what is left of the program's process group. Where the shim is
+// PID 1 Linux does so for every process.
+func (p *Process) End() {
+	if os.Getpid() != 1 {
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	}
 }

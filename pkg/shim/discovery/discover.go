@@ -1,14 +1,16 @@
-package shim
+package discovery
 
 import (
 	"net/netip"
 	"os"
 	"slices"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
-// discovery finds the sockets on which the program or a descendant of it
+// Finder finds the sockets on which the program or a descendant of it
 // listens.
-type discovery struct {
+type Finder struct {
 	// before are the sockets that were there before the program was started.
 	before map[string]bool
 	// last is what the previous scan saw and what it found; stale counts
@@ -23,8 +25,9 @@ type discovery struct {
 // with a fork.
 const rescanEvery = 16
 
-func newDiscovery() *discovery {
-	d := &discovery{before: map[string]bool{}}
+// NewFinder must be called before the program is started.
+func NewFinder() *Finder {
+	d := &Finder{before: map[string]bool{}}
 	all, _ := readListeners()
 	for _, l := range all {
 		d.before[l.inode] = true
@@ -32,9 +35,9 @@ func newDiscovery() *discovery {
 	return d
 }
 
-// scan returns the addresses that the program listens on, sorted. Reading the
+// Find returns the addresses that the program listens on, sorted. Reading the
 // table of sockets is cheap; processes are looked at only where it changed.
-func (d *discovery) scan() ([]netip.AddrPort, error) {
+func (d *Finder) Find() ([]netip.AddrPort, error) {
 	all, err := readListeners()
 	if err != nil {
 		return nil, err
@@ -47,12 +50,12 @@ func (d *discovery) scan() ([]netip.AddrPort, error) {
 	return d.found, nil
 }
 
-func (d *discovery) owned(all []listener) []netip.AddrPort {
+func (d *Finder) owned(all []listener) []netip.AddrPort {
 	if len(all) == 0 {
 		return nil
 	}
 	inodes, hidden := map[string]bool{}, map[string]bool{}
-	for _, pid := range descendants(os.Getpid()) {
+	for _, pid := range program.Descendants(os.Getpid()) {
 		if uid, ok := sockets(pid, inodes); ok {
 			// Another user's process, and without CAP_SYS_PTRACE its files
 			// are not shown: what that user opened since is the program's.

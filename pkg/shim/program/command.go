@@ -1,4 +1,4 @@
-package shim
+package program
 
 import (
 	"fmt"
@@ -35,10 +35,10 @@ func (e *StartError) Error() string { return e.Problem }
 
 // Resolve finds the program: the container's arguments, else the function's
 // bootstrap in FC_FUNC_CODE_PATH (default /code). Errors are *StartError.
-func Resolve(args []string, env Environ) (*Command, error) {
+func Resolve(args []string, env []string) (*Command, error) {
 	c := &Command{Argv: args}
 	if len(args) == 0 {
-		dir := env.Get("FC_FUNC_CODE_PATH")
+		dir := getenv(env, "FC_FUNC_CODE_PATH")
 		if dir == "" {
 			dir = "/code"
 		}
@@ -66,11 +66,11 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // lookPath finds a bare name in the folders of PATH; a name with a slash is
 // itself.
-func lookPath(name string, env Environ) (string, error) {
+func lookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
-	path := env.Get("PATH")
+	path := getenv(env, "PATH")
 	if path == "" {
 		path = defaultPath
 	}
@@ -114,7 +114,7 @@ const envPath = "/usr/bin/env"
 // withoutEnvIn rewrites a script whose first line is `#!/usr/bin/env NAME` where
 // the image has no env (at the path there), as slim images have none: NAME is
 // looked for on PATH here.
-func (c *Command) withoutEnvIn(env Environ, there string) error {
+func (c *Command) withoutEnvIn(env []string, there string) error {
 	line, ok := shebang(c.Path)
 	if !ok {
 		return nil

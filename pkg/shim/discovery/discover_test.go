@@ -1,4 +1,4 @@
-package shim
+package discovery
 
 import (
 	"net/netip"
@@ -38,20 +38,6 @@ func FuzzParseListeners(f *testing.F) {
 	})
 }
 
-func TestParseParent(t *testing.T) {
-	for stat, want := range map[string]int{
-		"12 (sh) S 7 12 12 0":          7,
-		"12 (a) S 9 (b) S 8 12 12 0":   8,
-		"12 ((sd-pam) x) y) Z 1 1 1 0": 1,
-		"12 (sh":                       -1, "": -1, "1 (x) S": -1,
-	} {
-		got, ok := parseParent([]byte(stat))
-		if ok != (want >= 0) || ok && got != want {
-			t.Errorf("%q: %d %t", stat, got, ok)
-		}
-	}
-}
-
 func TestChoose(t *testing.T) {
 	const told, own = 9000, 8080
 	for _, test := range []struct {
@@ -77,8 +63,8 @@ func TestChoose(t *testing.T) {
 		for _, a := range strings.Fields(test.found) {
 			found = append(found, netip.MustParseAddrPort(a))
 		}
-		c, ok := choose(found, told, own, test.age)
-		if got := strings.Join(dialAddrs(c.addrs), " "); got != test.want || ok != (test.want != "") {
+		c, ok := Choose(found, told, own, test.age)
+		if got := strings.Join(DialAddrs(c.Addrs), " "); got != test.want || ok != (test.want != "") {
 			t.Errorf("%s after %s: %q %t, want %q", test.found, test.age, got, ok, test.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package shim
+package discovery
 
 import (
 	"cmp"
@@ -17,9 +17,9 @@ const (
 // debugPorts are where the debuggers of Node.js, Python and Java listen.
 var debugPorts = []uint16{9229, 5678, 5005}
 
-// firstEphemeral is where Linux begins to choose ports by itself
+// FirstEphemeral is where Linux begins to choose ports by itself
 // (ip_local_port_range).
-const firstEphemeral = 32768
+const FirstEphemeral = 32768
 
 // likelihood orders the ports of a program: 0 the one it was told, 1 a server,
 // 2 a server for this machine only, 3 what hardly is one: a debugger, or a
@@ -28,7 +28,7 @@ func likelihood(a netip.AddrPort, told int) int {
 	switch {
 	case int(a.Port()) == told:
 		return 0
-	case slices.Contains(debugPorts, a.Port()), a.Addr().IsLoopback() && a.Port() >= firstEphemeral:
+	case slices.Contains(debugPorts, a.Port()), a.Addr().IsLoopback() && a.Port() >= FirstEphemeral:
 		return 3
 	case a.Addr().IsLoopback():
 		return 2
@@ -36,19 +36,19 @@ func likelihood(a netip.AddrPort, told int) int {
 	return 1
 }
 
-// choice is where requests go.
-type choice struct {
-	// addrs are all addresses of the chosen port.
-	addrs []netip.AddrPort
-	// told says it is the port the program was told; any other one is a guess.
-	told bool
-	// others counts other ports that the program listens on.
-	others int
+// Choice is where requests go.
+type Choice struct {
+	// Addrs are all addresses of the chosen port.
+	Addrs []netip.AddrPort
+	// Told says it is the port the program was told; any other one is a guess.
+	Told bool
+	// Others counts other ports that the program listens on.
+	Others int
 }
 
-// choose picks the program's port among the addresses it listens on, which
+// Choose picks the program's port among the addresses it listens on, which
 // have been the same for the time age. ok is false while it is too early.
-func choose(found []netip.AddrPort, told, own int, age time.Duration) (c choice, ok bool) {
+func Choose(found []netip.AddrPort, told, own int, age time.Duration) (c Choice, ok bool) {
 	found = slices.DeleteFunc(slices.Clone(found), func(a netip.AddrPort) bool { return int(a.Port()) == own })
 	if len(found) == 0 {
 		return c, false
@@ -60,23 +60,23 @@ func choose(found []netip.AddrPort, told, own int, age time.Duration) (c choice,
 	case l == 3 && age < settleUnlikely, l > 0 && age < settle:
 		return c, false
 	default:
-		c.told = l == 0
+		c.Told = l == 0
 	}
 	ports := map[uint16]bool{}
 	for _, a := range found {
 		ports[a.Port()] = true
 		if a.Port() == best.Port() {
-			c.addrs = append(c.addrs, a)
+			c.Addrs = append(c.Addrs, a)
 		}
 	}
-	c.others = len(ports) - 1
+	c.Others = len(ports) - 1
 	return c, true
 }
 
-// dialAddrs are the addresses to try, in order, to reach sockets that listen
+// DialAddrs are the addresses to try, in order, to reach sockets that listen
 // on those. A wildcard is reached on loopback: [::] first on [::1], which also
 // reaches one that is for IPv6 only, then on 127.0.0.1, where IPv6 is off.
-func dialAddrs(addrs []netip.AddrPort) []string {
+func DialAddrs(addrs []netip.AddrPort) []string {
 	var out []string
 	add := func(a netip.Addr, port uint16) {
 		if s := netip.AddrPortFrom(a, port).String(); !slices.Contains(out, s) {

@@ -1,4 +1,4 @@
-package shim
+package program
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 // every orphan that Linux gives to PID 1 (or to a subreaper). It returns when
 // the program has ended and closes p.done; orphans that live longer end with
 // the container.
-func (p *process) reap() {
+func (p *Process) reap() {
 	defer close(p.done)
 	for {
 		var status syscall.WaitStatus
@@ -39,9 +39,9 @@ func reapRest() {
 // prSetChildSubreaper is PR_SET_CHILD_SUBREAPER of linux/prctl.h.
 const prSetChildSubreaper = 36
 
-// adoptOrphans makes orphans come to this process where it is not PID 1, as
+// AdoptOrphans makes orphans come to this process where it is not PID 1, as
 // under `docker run --init` or in a shared PID namespace.
-func adoptOrphans() {
+func AdoptOrphans() {
 	if os.Getpid() != 1 {
 		// Where the kernel refuses, orphans go to the real PID 1, which is
 		// no worse than without a shim.

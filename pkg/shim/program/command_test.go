@@ -1,0 +1,104 @@
+package program
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestWithoutEnv: in an image with no /usr/bin/env the name is found on PATH.
+func TestWithoutEnv(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "runner"), "#!/bin/sh\n", 0o755)
+	write(t, filepath.Join(dir, "plain"), "x", 0o644)
+	script := filepath.Join(dir, "script")
+	for line, want := range map[string]string{
+		"#!/no/env runner":             "",
+		"#!/usr/bin/env runner":        dir + "/runner: runner " + script + " a",
+		"#! /usr/bin/env  runner ":     dir + "/runner: runner " + script + " a",
+		"#!/usr/bin/env -S runner -x":  dir + "/runner: runner -x " + script + " a",
+		"#!/usr/bin/env nosuch":        `asks for "nosuch" in its first line`,
+		"#!/usr/bin/env plain":         "is not executable",
+		"#!/usr/bin/env":               "",
+		"#!/usr/bin/env runner --flag": `asks for "runner --flag"`, // as env itself would
+	} {
+		write(t, script, line+"\n", 0o755)
+		c := &Command{Path: script, Argv: []string{script, "a"}}
+		err := c.withoutEnvIn([]string{"PATH=" + dir}, filepath.Join(dir, "no-env"))
+		got := c.Path + ": " + strings.Join(c.Argv, " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if want == "" {
+			want = script + ": " + script + " a"
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
+func TestLookPath(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tool"), "", 0o644)
+	_, err := lookPath("tool", []string{"PATH=/nosuch:" + dir})
+	if e, ok := errors.AsType[*StartError](err); !ok || e.Code != 126 {
+		t.Errorf("a tool without its run bit: %v", err)
+	}
+	if _, err := lookPath("", []string{"PATH=" + dir}); err == nil {
+		t.Error("the empty name was found")
+	}
+	if got, err := lookPath("sh", nil); err != nil || !filepath.IsAbs(got) {
+		t.Errorf("without PATH: %s, %v", got, err)
+	}
+}
+
+func FuzzExplain(f *testing.F) {
+	f.Add([]byte("#!/bin/sh\r\n"))
+	f.Add(withLinker("/x"))
+	f.Add([]byte("\x7fELF\x02\x01"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if explainFormat(b) == "" || explainMissing("/nosuch", b) == "" {
+			t.Error("nothing to say")
+		}
+	})
+}
+
+// withLinker is a small ELF file that asks for a dynamic linker: the header, a
+// PT_INTERP and an empty PT_LOAD (System V ABI, chapters 4 and 5).
+func withLinker(linker string) []byte {
+	b := make([]byte, 176)
+	copy(b, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(b[16:], 2)
+	le.PutUint16(b[18:], map[string]uint16{"amd64": 62, "arm64": 183}[runtime.GOARCH])
+	le.PutUint32(b[20:], 1)
+	le.PutUint64(b[32:], 64)
+	le.PutUint16(b[52:], 64)
+	le.PutUint16(b[54:], 56)
+	le.PutUint16(b[56:], 2)
+	le.PutUint32(b[64:], 3)
+	le.PutUint64(b[72:], 176)
+	le.PutUint64(b[96:], uint64(len(linker)+1))
+	le.PutUint32(b[120:], 1)
+	le.PutUint32(b[124:], 5)
+	le.PutUint64(b[152:], 4096)
+	le.PutUint64(b[136:], 0x400000)
+	le.PutUint64(b[160:], 4096)
+	le.PutUint64(b[168:], 4096)
+	return append(append(b, linker...), 0)
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
