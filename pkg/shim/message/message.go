@@ -98,7 +98,9 @@ type Exchange interface {
 	// End completes the answer. It fails where less or more than Head.Length
 	// was written.
 	End(trailer Header) error
-	// Abort breaks the answer off in a way that the client can see.
+	// Abort breaks the answer off in a way that the client can see. After
+	// Abort and End a Read of the body fails, also one that another goroutine
+	// is waiting in: whoever streams the body waits for that one.
 	Abort()
 	// Upgrade ends HTTP on this connection after a Head with status 101 and
 	// returns the connection; what was already read of it comes first.
