@@ -71,7 +71,7 @@ func (s *supervisor) leave(stopped bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.relay.shutdown(ctx)
-	s.process.End()
+	program.KillAll()
 	var stop <-chan struct{}
 	if stopped {
 		limit, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/clock"
 )
 
 // catch takes all signals. It is called before the program is started, so
-// that none is lost; the program starts with Linux's defaults.
+// that none is lost; the program starts with Linux's defaults. Go does not
+// give 32 to 34, which C libraries keep for themselves, to anybody.
 func catch() chan os.Signal {
 	c := make(chan os.Signal, 64)
 	signal.Notify(c)
@@ -19,13 +21,13 @@ func catch() chan os.Signal {
 // supervise forwards signals until the program ends and returns its exit code,
 // and whether the shim was told to stop.
 func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool) {
-	var kill <-chan time.Time
+	var late <-chan struct{}
 	drained := make(chan struct{})
 	end := func() {
 		if !stopped {
 			stopped = true
 			close(s.stopping)
-			kill = time.After(s.settings.Grace)
+			late, _ = clock.After(s.settings.Grace)
 			go func() { defer close(drained); s.drainRequests() }()
 			return
 		}
@@ -52,8 +54,9 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 		case <-drained:
 			drained = nil
 			s.process.Signal(syscall.SIGTERM)
-		case <-kill:
-			s.process.Signal(syscall.SIGKILL)
+		case <-late:
+			late = nil
+			s.process.Kill()
 		case err := <-s.fatal:
 			s.say("%v; the program is ended", err)
 			failed = true

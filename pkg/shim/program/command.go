@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
 // Command is a program ready to be started.
@@ -16,8 +18,8 @@ type Command struct {
 	Argv []string
 	// Dir is the working directory, "" to keep the shim's.
 	Dir string
-	// Function says that this is the function's own bootstrap, so that a
-	// server is expected of it.
+	// Function says that this is the function's own bootstrap or a handler in
+	// the image's adapter, so that a server is expected of it.
 	Function bool
 }
 
@@ -26,28 +28,40 @@ type Command struct {
 type StartError struct {
 	// Code is the exit code: 127 where the program was not found, 126 where
 	// it cannot be executed (as shells and docker have it), 1 where nothing
-	// was asked for and no bootstrap is there.
+	// was asked for and neither bootstrap nor adapter is there.
 	Code    int
 	Problem string
 }
 
 func (e *StartError) Error() string { return e.Problem }
 
+// Failure is the answer to a request where no program could be started.
+func (e *StartError) Failure() *message.Failure {
+	return &message.Failure{Status: 502, Type: message.ProgramNotStarted, Message: "the program could not be started: " + e.Problem}
+}
+
+// AdapterPath is the image's own way to run a handler that is no server: a
+// program that loads what FC_FUNCTION_HANDLER names and serves HTTP for it.
+const AdapterPath = "/usr/local/lib/shim/adapter"
+
+// codePath is where the platform puts a function's code.
+const codePath = "/code"
+
 // Resolve finds the program: the container's arguments, else the function's
-// bootstrap in FC_FUNC_CODE_PATH (default /code). Errors are *StartError.
+// bootstrap in FC_FUNC_CODE_PATH (default /code), else the image's adapter.
+// The platform sets FC_FUNCTION_HANDLER for every function, so that it cannot
+// say which of the two is meant: a bootstrap wins. Errors are *StartError.
 func Resolve(args []string, env []string) (*Command, error) {
+	return resolve(args, env, AdapterPath, envPath)
+}
+
+func resolve(args, env []string, adapter, envPath string) (*Command, error) {
 	c := &Command{Argv: args}
 	if len(args) == 0 {
-		dir := getenv(env, "FC_FUNC_CODE_PATH")
-		if dir == "" {
-			dir = "/code"
+		var err error
+		if c, err = function(env, adapter); err != nil {
+			return nil, err
 		}
-		bootstrap := filepath.Join(dir, "bootstrap")
-		if _, err := os.Stat(bootstrap); err != nil {
-			return nil, &StartError{1, fmt.Sprintf("nothing to run: the container was given no command and there is no %s (%v); "+
-				"add an executable bootstrap to the image, mount one there, or give the command as the container's arguments", bootstrap, cause(err))}
-		}
-		c.Argv, c.Dir, c.Function = []string{bootstrap}, dir, true
 	}
 	path, err := lookPath(c.Argv[0], env)
 	if err != nil {
@@ -58,6 +72,37 @@ func Resolve(args []string, env []string) (*Command, error) {
 		return nil, err
 	}
 	return c, c.withoutEnvIn(env, envPath)
+}
+
+// function is the command of a container that was given none.
+func function(env []string, adapter string) (*Command, error) {
+	dir := getenv(env, "FC_FUNC_CODE_PATH")
+	if dir == "" {
+		dir = codePath
+	}
+	bootstrap := filepath.Join(dir, "bootstrap")
+	_, missing := os.Lstat(bootstrap)
+	if missing == nil {
+		return &Command{Argv: []string{bootstrap}, Dir: dir, Function: true}, nil
+	}
+	if _, err := os.Stat(adapter); err != nil {
+		return nil, &StartError{1, nothingToRun(bootstrap, missing, getenv(env, "FC_FUNCTION_HANDLER"))}
+	}
+	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+		return nil, &StartError{1, fmt.Sprintf("there is no function: the folder %s is not there; copy the code into it in the image, or mount it there", dir)}
+	}
+	return &Command{Argv: []string{adapter}, Dir: dir, Function: true}, nil
+}
+
+func nothingToRun(bootstrap string, missing error, handler string) string {
+	named := ""
+	if handler != "" {
+		named = fmt.Sprintf(" (here %q)", handler)
+	}
+	return fmt.Sprintf("nothing to run: the container was given no command and there is no %s (%v); "+
+		"add an executable bootstrap to the image, mount one there, or give the command as the container's arguments; "+
+		"a handler without a server, as FC_FUNCTION_HANDLER names it%s, needs the node or typescript image",
+		bootstrap, cause(missing), named)
 }
 
 // defaultPath is where programs are looked for when PATH is not set, as
@@ -102,6 +147,8 @@ func checkFile(path string) error {
 		return &StartError{126, fmt.Sprintf("%s cannot be read: %v", path, cause(err))}
 	case fi.IsDir():
 		return &StartError{126, fmt.Sprintf("%s is a folder, not a program", path)}
+	case !fi.Mode().IsRegular():
+		return &StartError{126, fmt.Sprintf("%s is a device, pipe or socket, not a program", path)}
 	case fi.Mode()&0o111 == 0:
 		return &StartError{126, fmt.Sprintf("%s is not executable; run `chmod +x` on it before the image is built", path)}
 	}

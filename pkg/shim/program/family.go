@@ -63,32 +63,34 @@ func allChildren() map[int][]int {
 		if err != nil {
 			continue
 		}
-		if parent, ok := parentOf(name); ok {
+		if _, parent, ok := readStat(pid); ok {
 			children[parent] = append(children[parent], pid)
 		}
 	}
 	return children
 }
 
-// parentOf reads the fourth field of /proc/<pid>/stat. The second one is the
-// program's name in parentheses and may itself hold spaces and parentheses.
-func parentOf(pid string) (int, bool) {
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
+// readStat reads a process's state and parent, the third and fourth field of
+// /proc/<pid>/stat.
+func readStat(pid int) (state byte, parent int, ok bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
-	return parseParent(b)
+	return parseStat(b)
 }
 
-func parseParent(stat []byte) (int, bool) {
+// parseStat finds them after the second field, which is the program's name in
+// parentheses and may itself hold spaces and parentheses (proc(5)).
+func parseStat(stat []byte) (state byte, parent int, ok bool) {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
-		return 0, false
+		return 0, 0, false
 	}
 	f := bytes.Fields(stat[end+1:])
 	if len(f) < 2 {
-		return 0, false
+		return 0, 0, false
 	}
-	n, err := strconv.Atoi(string(f[1]))
-	return n, err == nil
+	parent, err := strconv.Atoi(string(f[1]))
+	return f[0][0], parent, err == nil
 }

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-func TestParseParent(t *testing.T) {
+func TestParseStat(t *testing.T) {
 	for stat, want := range map[string]int{
 		"12 (sh) S 7 12 12 0":          7,
 		"12 (a) S 9 (b) S 8 12 12 0":   8,
 		"12 ((sd-pam) x) y) Z 1 1 1 0": 1,
 		"12 (sh":                       -1, "": -1, "1 (x) S": -1,
 	} {
-		got, ok := parseParent([]byte(stat))
+		_, got, ok := parseStat([]byte(stat))
 		if ok != (want >= 0) || ok && got != want {
 			t.Errorf("%q: %d %t", stat, got, ok)
 		}

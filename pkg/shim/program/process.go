@@ -1,26 +1,39 @@
 package program
 
 import (
-	"errors"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
-// Process is the started program. It is made by fork and exec alone: os/exec
-// would wait for it beside the reaper.
+// Process is a program that was started. Its methods are for any goroutine.
 type Process struct {
-	pid  int
-	done chan struct{}      // closed once status holds
-	exit syscall.WaitStatus // valid after done
-	err  error              // the reaper's, valid after done
+	command *Command
+	env     []string
+	pid     int
+	began   time.Time
+	done    chan struct{} // closed once exit holds
+
+	mu     sync.Mutex         // held while a signal is sent and while it is waited for
+	exit   syscall.WaitStatus // valid after done
+	ran    time.Duration      // valid after done
+	killed bool               // by Kill
+	// outOfMemory: Linux has killed it, or a process next to it, for that.
+	outOfMemory bool
 }
 
-// Start runs c in its own process group with those files as its standard
-// input, output and error. Errors are *StartError.
+// Start runs c in a process group of its own, with env as its environment
+// (entries NAME=value) and files as its standard input, output and error. The
+// caller closes its own copies of them. Start may be called any number of
+// times, also by many goroutines at once; every process is waited for. Errors
+// are *StartError.
+//
+// Processes are made by fork and exec alone: os/exec would wait for them
+// beside the reaper.
 func Start(c *Command, env []string, files [3]*os.File) (*Process, error) {
+	children.reaping.Do(reap)
 	attr := &syscall.ProcAttr{
 		Dir: c.Dir, Env: env,
 		Files: []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd()},
@@ -31,69 +44,36 @@ func Start(c *Command, env []string, files [3]*os.File) (*Process, error) {
 		// as it reads from the terminal.
 		attr.Sys.Foreground, attr.Sys.Ctty = true, int(files[0].Fd())
 	}
-	pid, err := syscall.ForkExec(c.Path, c.Argv, attr)
-	if err != nil {
-		return nil, explain(c, err)
+	p := &Process{command: c, env: env, began: time.Now(), done: make(chan struct{})}
+	children.forking.RLock()
+	defer children.forking.RUnlock()
+	var err error
+	if p.pid, err = syscall.ForkExec(c.Path, c.Argv, attr); err != nil {
+		return nil, explain(c, env, err)
 	}
-	p := &Process{pid: pid, done: make(chan struct{})}
-	go p.reap()
+	children.mu.Lock()
+	defer children.mu.Unlock()
+	if children.byPID == nil {
+		children.byPID = map[int]*Process{}
+	}
+	children.byPID[p.pid] = p
 	return p, nil
 }
 
-// Signal sends s to the program's process group.
-func (p *Process) Signal(s syscall.Signal) {
+// PID is the number of the process, and that of its process group.
+func (p *Process) PID() int { return p.pid }
+
+// Done is closed once the program has ended and its status is known.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended says whether Done is closed.
+func (p *Process) Ended() bool {
 	select {
 	case <-p.done:
-		return // the number may already be another process's
+		return true
 	default:
-	}
-	if errors.Is(syscall.Kill(-p.pid, s), syscall.ESRCH) {
-		_ = syscall.Kill(p.pid, s) // the program has left its group
-	}
-}
-
-// Code is the exit code of a shell: the program's own, or 128+n on signal n.
-func (p *Process) Code() int {
-	switch {
-	case p.err != nil:
-		return 1
-	case p.exit.Signaled():
-		return 128 + int(p.exit.Signal())
-	}
-	return p.exit.ExitStatus()
-}
-
-// Ending says how the program ended, for people.
-func (p *Process) Ending() string {
-	switch {
-	case p.err != nil:
-		return "was lost: " + p.err.Error()
-	case p.exit.Signaled():
-		return "was ended by signal " + strconv.Itoa(int(p.exit.Signal())) + " (" + p.exit.Signal().String() + ")"
-	}
-	return "ended with exit code " + strconv.Itoa(p.exit.ExitStatus())
-}
-
-// ownsTerminal says whether fd is our controlling terminal and we are in its
-// foreground group.
-func ownsTerminal(fd uintptr) bool {
-	var group int32
-	if ioctl(fd, syscall.TIOCGPGRP, unsafe.Pointer(&group)) != nil {
 		return false
 	}
-	return int(group) == syscall.Getpgrp()
-}
-
-func IsTerminal(f *os.File) bool {
-	var t syscall.Termios
-	return ioctl(f.Fd(), syscall.TCGETS, unsafe.Pointer(&t)) == nil
-}
-
-func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(arg)); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // WaitFor says whether the program ended within d.
@@ -108,16 +88,26 @@ func (p *Process) WaitFor(d time.Duration) bool {
 	}
 }
 
-// Done is closed once the program has ended and its status is known.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
-// PID is the program's process id.
-func (p *Process) PID() int { return p.pid }
-
-// End kills what is left of the program's process group. Where the shim is
-// PID 1 Linux does so for every process.
-func (p *Process) End() {
-	if os.Getpid() != 1 {
-		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+// Code is the exit code as a shell has it: the program's own, or 128+n where
+// signal n ended it. It waits for the end.
+func (p *Process) Code() int {
+	<-p.done
+	if p.exit.Signaled() {
+		return 128 + int(p.exit.Signal())
 	}
+	return p.exit.ExitStatus()
+}
+
+// Ending says how the program ended, for people, as in "ended with exit code
+// 3". It waits for the end.
+func (p *Process) Ending() string {
+	<-p.done
+	if p.exit.Signaled() {
+		return "was ended by signal " + signalName(p.exit.Signal())
+	}
+	return "ended with exit code " + strconv.Itoa(p.exit.ExitStatus())
+}
+
+func signalName(s syscall.Signal) string {
+	return strconv.Itoa(int(s)) + " (" + s.String() + ")"
 }
