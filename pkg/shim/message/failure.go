@@ -48,6 +48,9 @@ const (
 	BodyTooLarge = "BodyTooLarge"
 	// Stopping: the container is about to end.
 	Stopping = "Stopping"
+	// BadRequest: the request broke the protocol after its head, or cannot be
+	// sent on as HTTP.
+	BadRequest = "BadRequest"
 )
 
 func (f *Failure) Error() string { return f.Message }
