@@ -22,6 +22,7 @@ type host struct {
 	slots  chan struct{}
 	auth   *auth
 	https  atomic.Bool
+	whole  atomic.Bool // it takes blobs in one piece only
 
 	first sync.Mutex  // the first request goes alone: it learns how to ask
 	known atomic.Bool // that the first request was answered

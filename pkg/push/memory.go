@@ -19,12 +19,18 @@ type Memory interface {
 	// Put replaces what Where returns. Errors are the memory's own affair: a
 	// push does not fail for want of one.
 	Put(host string, blob v1.Hash, repositories []string)
+	// Upload returns where an upload of the blob to NAME (HOST/PATH) was going
+	// on when a run ended, "" for none. PutUpload replaces it.
+	Upload(name string, blob v1.Hash) string
+	PutUpload(name string, blob v1.Hash, location string)
 }
 
 type noMemory struct{}
 
-func (noMemory) Where(string, v1.Hash) []string { return nil }
-func (noMemory) Put(string, v1.Hash, []string)  {}
+func (noMemory) Where(string, v1.Hash) []string    { return nil }
+func (noMemory) Put(string, v1.Hash, []string)     {}
+func (noMemory) Upload(string, v1.Hash) string     { return "" }
+func (noMemory) PutUpload(string, v1.Hash, string) {}
 
 // StoreMemory keeps the memory as records of the store.
 func StoreMemory(s *store.Store) Memory { return &storeMemory{s: s} }
@@ -43,6 +49,20 @@ func (m *storeMemory) Where(host string, blob v1.Hash) []string {
 
 func (m *storeMemory) Put(host string, blob v1.Hash, repositories []string) {
 	_ = m.s.PutRecord(memoryKind, host+" "+blob.String(), repositories)
+}
+
+const uploadKind = "blob-uploads"
+
+func (m *storeMemory) Upload(name string, blob v1.Hash) string {
+	var location string
+	if ok, err := m.s.Record(uploadKind, name+" "+blob.String(), &location); err != nil || !ok {
+		return ""
+	}
+	return location
+}
+
+func (m *storeMemory) PutUpload(name string, blob v1.Hash, location string) {
+	_ = m.s.PutRecord(uploadKind, name+" "+blob.String(), location)
 }
 
 // remembered is how many repositories are kept for a blob.

@@ -17,6 +17,7 @@ type options struct {
 	memory    Memory
 	transport http.RoundTripper
 	slots     int
+	chunk     int64
 	tries     uint
 	patience  time.Duration // without any progress, of one request
 	giveUp    time.Duration // of one operation with its retries
@@ -28,6 +29,7 @@ func newOptions(opts []Option) (*options, error) {
 		keychain:  authn.DefaultKeychain,
 		memory:    noMemory{},
 		slots:     6,
+		chunk:     32 << 20,
 		tries:     10,
 		patience:  time.Minute,
 		giveUp:    10 * time.Minute,
@@ -92,6 +94,18 @@ func WithSlots(n int) Option {
 			return errors.New("push: a host needs at least one slot")
 		}
 		o.slots = n
+		return nil
+	}
+}
+
+// WithChunk sets how many bytes of a blob go in one request. What a registry
+// has answered for is not sent again. The default is 32 MiB.
+func WithChunk(bytes int64) Option {
+	return func(o *options) error {
+		if bytes < 64<<10 {
+			return errors.New("push: a chunk has 64 KiB at least")
+		}
+		o.chunk = bytes
 		return nil
 	}
 }

@@ -34,14 +34,14 @@ func (p *Pusher) place(ctx context.Context, repo *repository, b content.Blob) (h
 	defer leave()
 	step := progress.Start(ctx, "push "+path.Base(repo.at.Path)+" "+b.Name, b.Size)
 	meter := &meter{step: step}
+	u := p.upload(repo, b, meter)
 	tries := 0
 	got, err := retry(ctx, p.o, func() (how, error) {
 		tries++
 		var from []string
-		if tries <= mountTries {
+		if tries <= mountTries && u.at == 0 {
 			from = state.where(p.o.memory, key, repo.at.Path)
 		}
-		u := &upload{repo: repo, blob: b, meter: meter}
 		return u.place(ctx, from, func(r string) { state.forget(p.o.memory, key, r) })
 	})
 	if err == nil {
@@ -54,6 +54,24 @@ func (p *Pusher) place(ctx context.Context, repo *repository, b content.Blob) (h
 	return got, err
 }
 
+// upload is a new upload, or the one that was going on when a run before this
+// one ended.
+func (p *Pusher) upload(repo *repository, b content.Blob, m *meter) *upload {
+	name := repo.at.Name()
+	noted := p.o.memory.Upload(name, b.Digest)
+	u := &upload{repo: repo, blob: b, meter: m, unsure: true}
+	u.remember = func(location string) {
+		if location != noted && b.Size > wholePut {
+			p.o.memory.PutUpload(name, b.Digest, location)
+			noted = location
+		}
+	}
+	if to, err := url.Parse(noted); err == nil && noted != "" && (to.Scheme == "https" || to.Scheme == repo.host.scheme()) {
+		u.location = to
+	}
+	return u
+}
+
 // place asks again what is there, also on a second try: the answer to the
 // first may be all that was lost.
 func (u *upload) place(ctx context.Context, from []string, forget func(repo string)) (how, error) {
@@ -63,6 +81,7 @@ func (u *upload) place(ctx context.Context, from []string, forget func(repo stri
 		return 0, err
 	}
 	if res.status == http.StatusOK {
+		u.remember("")
 		return existing, nil
 	}
 	for _, r := range from {
@@ -71,10 +90,11 @@ func (u *upload) place(ctx context.Context, from []string, forget func(repo stri
 			return 0, err
 		}
 		if done {
+			u.remember("")
 			return mounted, nil
 		}
 		forget(r)
-		if u.location != nil {
+		if u.fresh {
 			break // the registry began an upload instead
 		}
 	}
@@ -97,6 +117,7 @@ func (u *upload) mount(ctx context.Context, from string) (done bool, err error) 
 	case res.status == http.StatusCreated:
 		return true, sameDigest(res, u.blob.Digest)
 	case res.status == http.StatusAccepted:
+		u.at, u.fresh, u.unsure, u.location = 0, true, false, nil
 		return false, u.moved(res)
 	}
 	return false, nil
@@ -119,9 +140,8 @@ type meter struct {
 	most int64
 }
 
-// try returns a counter for one more try from the blob's beginning.
-func (m *meter) try() func(n int) {
-	var at int64
+// try returns a counter for one more try from an offset of the blob.
+func (m *meter) try(at int64) func(n int) {
 	return func(n int) {
 		m.mu.Lock()
 		defer m.mu.Unlock()

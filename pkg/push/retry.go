@@ -72,6 +72,9 @@ func temporary(err error) bool {
 	if _, ok := errors.AsType[*sourceError](err); ok {
 		return false
 	}
+	if _, ok := errors.AsType[*againError](err); ok {
+		return true
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.temporary()
 	}

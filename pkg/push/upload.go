@@ -14,47 +14,85 @@ import (
 )
 
 // wholePut is up to which size in bytes a blob goes in the closing PUT, which
-// saves a round trip. Larger ones are streamed by PATCH, which registries
-// write to where they can go on later.
+// saves a round trip. Larger ones go in chunks, after each of which a registry
+// holds what it has for good.
 const wholePut = 256 << 10
 
 // commitRate is how many bytes a second a registry is trusted to hash and move
 // when an upload closes; meanwhile nothing is heard of it.
 const commitRate = 20 << 20
 
-// upload is one try to send a blob: POST, PATCH, PUT.
+// upload is a blob on its way: POST, PATCH for each chunk, PUT. It lives over
+// all tries, and its location over the end of the process, so that each goes
+// on from what the registry holds.
 type upload struct {
-	repo     *repository
-	blob     content.Blob
-	meter    *meter
-	location *url.URL // where the registry wants the next request
+	repo  *repository
+	blob  content.Blob
+	meter *meter
+	// location is where the registry wants the next request, nil where no
+	// upload has begun; at is how many bytes it holds then.
+	location *url.URL
+	at       int64
+	// unsure: the last request failed, so that the registry is asked first
+	// what it holds.
+	unsure bool
+	// fresh: nothing was sent to this location yet.
+	fresh bool
+	// remember keeps the location, "" for none.
+	remember func(location string)
+	cursor   cursor
 }
 
+// run sends what the registry does not hold. Where a try got further than the
+// one before, the next follows at once; else the error is returned.
 func (u *upload) run(ctx context.Context) error {
-	if u.location == nil {
-		res, err := u.repo.host.do(ctx, u.repo.request(http.MethodPost, "blobs", "uploads/", http.StatusAccepted))
-		if err != nil {
-			return err
+	defer u.cursor.close()
+	for {
+		before := u.at
+		err := u.try(ctx)
+		if err == nil {
+			u.remember("")
+			return nil
 		}
-		if err := u.moved(res); err != nil {
+		u.unsure = true
+		if !temporary(err) || u.at <= before || ctx.Err() != nil {
 			return err
 		}
 	}
-	if u.blob.Size > wholePut {
-		rq := u.request(http.MethodPatch, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
-		u.carry(rq)
-		res, err := u.repo.host.do(ctx, rq)
-		if err != nil {
+}
+
+func (u *upload) try(ctx context.Context) error {
+	if u.unsure && u.location != nil {
+		if err := u.status(ctx); err != nil {
 			return err
 		}
-		if err := u.moved(res); err != nil {
+	}
+	u.unsure = false
+	if u.location == nil {
+		if err := u.begin(ctx); err != nil {
+			return err
+		}
+	}
+	for u.blob.Size > wholePut && u.at < u.blob.Size && !u.repo.host.whole.Load() {
+		if err := u.chunk(ctx); err != nil {
 			return err
 		}
 	}
 	return u.close(ctx)
 }
 
-// close ends the upload, with the content where it is small.
+// begin starts a new upload.
+func (u *upload) begin(ctx context.Context) error {
+	u.at, u.fresh = 0, true
+	res, err := u.repo.host.do(ctx, u.repo.request(http.MethodPost, "blobs", "uploads/", http.StatusAccepted))
+	if err != nil {
+		return err
+	}
+	return u.moved(res)
+}
+
+// close ends the upload, with the content where it is small or the registry
+// takes no chunks.
 func (u *upload) close(ctx context.Context) error {
 	rq := u.request(http.MethodPut, http.StatusCreated, http.StatusNoContent, http.StatusOK)
 	// Added as text: encoding the query anew could change what the registry
@@ -66,10 +104,13 @@ func (u *upload) close(ctx context.Context) error {
 	at.RawQuery += "digest=" + url.QueryEscape(u.blob.Digest.String())
 	rq.url = &at
 	rq.extra = time.Duration(u.blob.Size/commitRate) * time.Second
-	if u.blob.Size <= wholePut {
-		u.carry(rq)
+	if u.at < u.blob.Size {
+		u.carry(rq, u.blob.Size-u.at)
 	}
 	res, err := u.repo.host.do(ctx, rq)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status >= 400 && e.Status < 500 && u.at > 0 && u.at < u.blob.Size {
+		u.location = nil // it took the chunks before, but not the rest with the end
+	}
 	if err != nil {
 		return err
 	}
@@ -80,18 +121,13 @@ func (u *upload) request(method string, ok ...int) *request {
 	return &request{method: method, url: u.location, scopes: u.repo.scopes(), ok: ok}
 }
 
-// carry makes rq bring the blob, from its source's beginning on every try.
-func (u *upload) carry(rq *request) {
+// carry makes rq bring size bytes of the blob from where the registry is.
+func (u *upload) carry(rq *request, size int64) {
+	from := u.at
 	rq.header = http.Header{"Content-Type": {"application/octet-stream"}}
-	rq.size = u.blob.Size
-	rq.read = u.meter.try()
-	rq.open = func() (io.ReadCloser, error) {
-		rc, err := u.blob.Open()
-		if err != nil {
-			return nil, err
-		}
-		return &exact{rc: rc, left: u.blob.Size}, nil
-	}
+	rq.size = size
+	rq.read = u.meter.try(from)
+	rq.open = func() (io.ReadCloser, error) { return u.cursor.section(u.blob, from, size) }
 }
 
 // moved follows the Location of an answer: absolute, or relative to where the
@@ -118,6 +154,7 @@ func (u *upload) moved(res *response) error {
 	}
 	to.Fragment, to.User = "", nil
 	u.location = to
+	u.remember(to.String())
 	return nil
 }
 
@@ -130,44 +167,3 @@ func refused(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
-
-// exact gives exactly as many bytes as the descriptor says: a source that is
-// longer or shorter is damaged, and sending it again would not help.
-type exact struct {
-	rc   io.ReadCloser
-	left int64
-}
-
-func (e *exact) Read(p []byte) (int, error) {
-	if e.left > 0 {
-		n, err := e.rc.Read(p[:min(int64(len(p)), e.left)])
-		e.left -= int64(n)
-		switch {
-		case err == io.EOF && e.left > 0:
-			return n, errors.New("it is shorter than its size says")
-		case err == io.EOF:
-			return n, io.EOF
-		case err != nil || e.left > 0 || n == 0:
-			return n, err
-		}
-		// The last read of a source that verifies itself says what it found,
-		// which must be heard before the last byte is sent.
-		return n, e.end()
-	}
-	return 0, io.EOF
-}
-
-func (e *exact) end() error {
-	var one [1]byte
-	for {
-		n, err := e.rc.Read(one[:])
-		switch {
-		case n > 0:
-			return errors.New("it is longer than its size says")
-		case err != nil:
-			return err
-		}
-	}
-}
-
-func (e *exact) Close() error { return e.rc.Close() }

@@ -1,0 +1,134 @@
+package push
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/imgbuild/imgbuild/pkg/content"
+)
+
+// cursor reads a blob in sections one after another from one open source, so
+// that chunks cost no second reading. It goes back by opening the source anew.
+//
+// HTTP transports may read a body for a moment after the answer is there, so
+// only the newest section gets anything.
+type cursor struct {
+	mu      sync.Mutex
+	rc      io.ReadCloser
+	at      int64
+	current *section
+}
+
+// section returns size bytes of the blob from an offset on. The one before
+// gives nothing any more.
+func (c *cursor) section(b content.Blob, from, size int64) (io.ReadCloser, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rc != nil && c.at != from {
+		c.closeLocked()
+	}
+	if c.rc == nil {
+		rc, err := b.Open()
+		if err != nil {
+			return nil, err
+		}
+		c.rc, c.at = &exact{rc: rc, left: b.Size}, 0
+		if n, err := io.CopyN(io.Discard, c.rc, from); err != nil {
+			c.closeLocked()
+			if err == io.EOF {
+				err = errors.New("it is shorter than its size says")
+			}
+			return nil, err
+		} else {
+			c.at = n
+		}
+	}
+	c.current = &section{cursor: c, left: size, last: from+size == b.Size}
+	return c.current, nil
+}
+
+func (c *cursor) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked()
+}
+
+func (c *cursor) closeLocked() {
+	c.current = nil
+	if c.rc != nil {
+		c.rc.Close()
+		c.rc = nil
+	}
+}
+
+// section is a part of a blob. Closing it leaves the source open.
+type section struct {
+	cursor *cursor
+	left   int64
+	last   bool // of the blob, so that its end is read too
+}
+
+func (s *section) Read(p []byte) (int, error) {
+	s.cursor.mu.Lock()
+	defer s.cursor.mu.Unlock()
+	switch {
+	case s.cursor.current != s:
+		return 0, errors.New("the body of a request that is over")
+	case s.left == 0:
+		return 0, io.EOF
+	}
+	n, err := s.cursor.rc.Read(p[:min(int64(len(p)), s.left)])
+	s.cursor.at += int64(n)
+	s.left -= int64(n)
+	if err == io.EOF && s.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil && s.left == 0 && !s.last {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (s *section) Close() error { return nil }
+
+// exact gives exactly as many bytes as the descriptor says: a source that is
+// longer or shorter is damaged, and sending it again would not help.
+type exact struct {
+	rc   io.ReadCloser
+	left int64
+}
+
+func (e *exact) Read(p []byte) (int, error) {
+	if e.left > 0 {
+		n, err := e.rc.Read(p[:min(int64(len(p)), e.left)])
+		e.left -= int64(n)
+		switch {
+		case err == io.EOF && e.left > 0:
+			return n, errors.New("it is shorter than its size says")
+		case err == io.EOF:
+			return n, io.EOF
+		case err != nil || e.left > 0 || n == 0:
+			return n, err
+		}
+		// The last read of a source that verifies itself says what it found,
+		// which must be heard before the last byte is sent.
+		return n, e.end()
+	}
+	return 0, io.EOF
+}
+
+func (e *exact) end() error {
+	var one [1]byte
+	for {
+		n, err := e.rc.Read(one[:])
+		switch {
+		case n > 0:
+			return errors.New("it is longer than its size says")
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (e *exact) Close() error { return e.rc.Close() }

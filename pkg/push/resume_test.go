@@ -1,0 +1,137 @@
+package push_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/pkg/push"
+	"github.com/imgbuild/imgbuild/pkg/store"
+)
+
+const testChunk = 1 << 20
+
+// counted counts the bytes of blobs that reach the server.
+func counted(s *server, fault func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler)) *atomic.Int64 {
+	var bytes, patches atomic.Int64
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Body != nil && (r.Method == http.MethodPatch || r.Method == http.MethodPut && r.URL.Query().Has("digest")) {
+			r.Body = &counting{r.Body, &bytes}
+		}
+		if r.Method == http.MethodPatch && fault != nil {
+			fault(patches.Add(1), w, r, next)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	return &bytes
+}
+
+type counting struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// cutAfter lets the registry have so many bytes of a chunk, then breaks the
+// connection.
+func cutAfter(n int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(r.Body, n), broken{}), r.Body}
+	next.ServeHTTP(discarder{http.Header{}}, r)
+	reset(w)
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("cut") }
+
+// TestResume: after a cut in the middle of a chunk the upload goes on from
+// what the registry holds.
+func TestResume(t *testing.T) {
+	for _, keeps := range []int64{0, 1, testChunk / 2, testChunk} {
+		s := newServer(t, nil, nil)
+		bytes := counted(s, func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if n == 1 && keeps != 1 || n == 3 || n == 7 {
+				cutAfter(keeps, w, r, next)
+			}
+			next.ServeHTTP(w, r)
+		})
+		img := ociImage(t, randomLayer(t, 8<<20+12345))
+		p := newPusher(t, push.WithChunk(testChunk))
+		if _, err := p.Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+			t.Fatal(err)
+		}
+		s.misbehave(nil)
+		pullBack(t, s.host()+"/a:1", img)
+		if most := int64(8<<20 + 3*testChunk + 100<<10); bytes.Load() > most {
+			t.Errorf("cut after %d bytes: %d bytes were sent, want %d at most", keeps, bytes.Load(), most)
+		}
+	}
+}
+
+// TestResumeInAnotherRun: what a run that was ended has sent is not sent again.
+func TestResumeInAnotherRun(t *testing.T) {
+	s := newServer(t, nil, nil)
+	st, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	bytes := counted(s, func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if n == 7 {
+			cancel()
+			reset(w)
+		}
+		next.ServeHTTP(w, r)
+	})
+	img := ociImage(t, randomLayer(t, 8<<20))
+	rq := push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}
+	opts := []push.Option{push.WithChunk(testChunk), push.WithMemory(push.StoreMemory(st))}
+	if _, err := newPusher(t, opts...).Push(ctx, rq); err == nil {
+		t.Fatal("the first run was not ended")
+	}
+	first := bytes.Swap(0)
+	if first < 6*testChunk {
+		t.Fatalf("the first run sent %d bytes only", first)
+	}
+	bytes = counted(s, nil)
+	if _, err := newPusher(t, opts...).Push(t.Context(), rq); err != nil {
+		t.Fatal(err)
+	}
+	s.misbehave(nil)
+	pullBack(t, s.host()+"/a:1", img)
+	if most := int64(3 * testChunk); bytes.Load() > most {
+		t.Errorf("the second run sent %d bytes, want %d at most", bytes.Load(), most)
+	}
+}
+
+// TestNoChunks: a registry that takes no chunks gets blobs in one piece.
+func TestNoChunks(t *testing.T) {
+	for _, status := range []int{400, 405, 416, 501} {
+		s := newServer(t, nil, nil)
+		bytes := counted(s, func(_ int64, w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			registryError(w, status, "UNSUPPORTED", "no chunks")
+		})
+		img := ociImage(t, randomLayer(t, 3<<20), randomLayer(t, 3<<20))
+		p := newPusher(t, push.WithChunk(testChunk))
+		if _, err := p.Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+			t.Fatalf("%d: %v", status, err)
+		}
+		s.misbehave(nil)
+		pullBack(t, s.host()+"/a:1", img)
+		if most := int64(8 << 20); bytes.Load() > most {
+			t.Errorf("%d: %d bytes were sent, want %d at most", status, bytes.Load(), most)
+		}
+	}
+}
