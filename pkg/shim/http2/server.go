@@ -1,0 +1,119 @@
+package http2
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
+)
+
+// Options are limits; 0 is the usual one.
+type Options struct {
+	// HeaderLimit is the most that a request's fields may count for
+	// (SETTINGS_MAX_HEADER_LIST_SIZE), 1 MiB. Larger ones are answered 431.
+	HeaderLimit int
+	// HeaderTimeout is how long the client may take for its preface and
+	// SETTINGS, for a header block, and to acknowledge our SETTINGS: 60 s.
+	HeaderTimeout time.Duration
+	// Streams is the most concurrent streams of a connection, those included
+	// that the client has reset and whose handlers still run: 250.
+	Streams int
+}
+
+func (o Options) orUsual() Options {
+	if o.HeaderLimit <= 0 {
+		o.HeaderLimit = 1 << 20
+	}
+	if o.HeaderTimeout <= 0 {
+		o.HeaderTimeout = time.Minute
+	}
+	if o.Streams <= 0 {
+		o.Streams = 250
+	}
+	return o
+}
+
+// Serve serves one connection without a Server; see ServeConn.
+func Serve(c net.Conn, start []byte, h message.Handler, o Options) {
+	(&Server{Handler: h, Options: o}).ServeConn(c, start)
+}
+
+// Server serves connections whose client speaks HTTP/2 with prior knowledge
+// (RFC 9113, section 3.3). Its fields must not change once it is in use.
+type Server struct {
+	Handler message.Handler
+	Options Options
+
+	mu       sync.Mutex
+	conns    map[*server]struct{}
+	stopping bool
+	stopped  chan struct{} // closed when conns is empty after stopping
+}
+
+// ServeConn serves one connection and closes it. start is what was already
+// read of it: the client's preface, or the beginning of that. It returns when
+// the connection has ended and all handlers have returned.
+func (s *Server) ServeConn(nc net.Conn, start []byte) {
+	c := &server{Server: s, conn: newConn(nc, start, s.Options.orUsual())}
+	c.conn.side = c
+	if !s.add(c) {
+		_ = nc.Close()
+		return
+	}
+	defer s.remove(c)
+	c.serve()
+}
+
+func (s *Server) add(c *server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[*server]struct{}{}
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(c *server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.stopping && len(s.conns) == 0 {
+		close(s.stopped)
+	}
+}
+
+// Shutdown tells all clients to open no more streams, waits until those that
+// are open have ended, and closes the connections. When ctx is done first, it
+// breaks off what remains and returns ctx's error. New connections are closed.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.stopping {
+		s.stopping, s.stopped = true, make(chan struct{})
+		if len(s.conns) == 0 {
+			close(s.stopped)
+		}
+	}
+	var open []*server
+	for c := range s.conns {
+		open = append(open, c)
+	}
+	s.mu.Unlock()
+	for _, c := range open {
+		c.drain()
+	}
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range open {
+		_ = c.conn.nc.Close()
+	}
+	return ctx.Err()
+}
