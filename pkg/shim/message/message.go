@@ -60,7 +60,8 @@ func (r *Request) Path() string {
 	return path
 }
 
-// Body is a request's body without its framing.
+// Body is a request's body without its framing. When the handler has returned,
+// Read fails, also one that another goroutine is waiting in then.
 type Body interface {
 	// Read returns an error other than io.EOF where the client broke off or
 	// the framing is wrong: what was read is then not the whole body.
@@ -98,9 +99,7 @@ type Exchange interface {
 	// End completes the answer. It fails where less or more than Head.Length
 	// was written.
 	End(trailer Header) error
-	// Abort breaks the answer off in a way that the client can see. After
-	// Abort and End a Read of the body fails, also one that another goroutine
-	// is waiting in: whoever streams the body waits for that one.
+	// Abort breaks the answer off in a way that the client can see.
 	Abort()
 	// Upgrade ends HTTP on this connection after a Head with status 101 and
 	// returns the connection; what was already read of it comes first.

@@ -1,0 +1,199 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxIdle is how long a connection is kept for reuse: less than the 5 s
+	// after which Node.js closes it.
+	maxIdle = 4 * time.Second
+	// peekAfter is the idle time after which a connection is looked at
+	// before it is used again: the program may have closed it meanwhile.
+	peekAfter = 100 * time.Millisecond
+	// maxIdleUnsafe bounds the idle time before a request that must not be
+	// sent twice, whatever the program announced.
+	maxIdleUnsafe = 2 * time.Second
+	// starving is how long a new connection may wait for its first byte
+	// before idle ones are closed in its favour.
+	starving = 100 * time.Millisecond
+)
+
+var errClosed = errors.New("the relay is closed")
+
+// pool keeps the connections to the program that are idle, the one used last
+// on top. There are never more than there were requests at a time.
+type pool struct {
+	open       func(context.Context) (*conn, error)
+	generation func() int
+
+	mu     sync.Mutex
+	closed bool
+	idle   []*conn
+	active int // connections in use
+	peak   int // most that were in use at a time, since the pool was empty
+	// unanswered connections are new and have not brought a byte yet. A
+	// server that answers one connection at a time, until it is closed, does
+	// not even see them while it waits on an idle one.
+	unanswered map[*conn]struct{}
+	tending    bool // the timer of tend runs
+}
+
+// dial makes a new connection.
+func (p *pool) dial(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, errClosed
+	}
+	p.begin()
+	p.mu.Unlock()
+	generation := p.generation() // before the address is looked up
+	c, err := p.open(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.active--
+		return nil, err
+	}
+	c.generation, c.idleSince = generation, time.Now()
+	p.unanswered[c] = struct{}{}
+	p.tend()
+	return c, nil
+}
+
+func (p *pool) begin() {
+	p.active++
+	p.peak = max(p.peak, p.active)
+}
+
+// reuse pops connections until one is alive.
+func (p *pool) reuse(unsafe bool) *conn {
+	generation := p.generation()
+	for {
+		c, idle := p.pop(generation, unsafe)
+		if c == nil {
+			return nil
+		}
+		if !unsafe && idle < peekAfter || c.quiet() {
+			return c
+		}
+		p.drop(c)
+	}
+}
+
+// pop takes the connection that was used last, if it is fit for such a
+// request.
+func (p *pool) pop(generation int, unsafe bool) (*conn, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		c := p.idle[n-1]
+		idle := time.Since(c.idleSince)
+		if c.generation == generation && idle < maxIdle {
+			if unsafe && idle >= min(c.announced/2, maxIdleUnsafe) {
+				return nil, 0
+			}
+			p.idle = p.idle[:n-1]
+			p.begin()
+			return c, idle
+		}
+		// Those below are older still.
+		for _, c := range p.idle {
+			c.Close()
+		}
+		p.idle = p.idle[:0]
+	}
+	return nil, 0
+}
+
+// put takes c back for another request.
+func (p *pool) put(c *conn) {
+	generation := p.generation()
+	c.idleSince = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
+	if p.closed || c.generation != generation || p.active+len(p.idle) >= p.peak && len(p.idle) == 0 {
+		c.Close()
+		return
+	}
+	if p.active+len(p.idle) >= p.peak {
+		p.idle[0].Close()
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+	p.idle = append(p.idle, c)
+	p.tend()
+}
+
+// drop closes c, which was taken.
+func (p *pool) drop(c *conn) {
+	c.Close()
+	p.leave(c)
+}
+
+// leave forgets c, which was taken and is closed or used for something else.
+func (p *pool) leave(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
+	delete(p.unanswered, c)
+}
+
+// answered notes that c, which was new, brought its first byte.
+func (p *pool) answered(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.unanswered, c)
+}
+
+// tend has a timer look after idle connections as long as there are some. The
+// lock is held.
+func (p *pool) tend() {
+	if p.tending || p.closed || len(p.idle) == 0 {
+		return
+	}
+	p.tending = true
+	time.AfterFunc(starving, p.sweep)
+}
+
+// sweep closes connections that were idle too long, and all of them where a
+// new one starves.
+func (p *pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tending = false
+	keep := slices.IndexFunc(p.idle, func(c *conn) bool { return time.Since(c.idleSince) < maxIdle })
+	for c := range p.unanswered {
+		if time.Since(c.idleSince) >= starving {
+			keep = -1
+			break
+		}
+	}
+	if keep < 0 {
+		keep = len(p.idle)
+	}
+	for _, c := range p.idle[:keep] {
+		c.Close()
+	}
+	p.idle = slices.Delete(p.idle, 0, keep)
+	if len(p.idle) == 0 {
+		p.peak = p.active
+	}
+	p.tend()
+}
+
+// close closes idle connections and has no more opened.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, c := range p.idle {
+		c.Close()
+	}
+	p.idle = nil
+}

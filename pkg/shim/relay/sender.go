@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
+)
+
+const (
+	// expectPatience is how long a body is held back that the client wants to
+	// be asked for, where the program says nothing (RFC 9110, section 10.1.1).
+	expectPatience = time.Second
+	// stall is how long the rest of a body is sent without a byte of it going
+	// on, when the answer has ended already.
+	stall = time.Second
+)
+
+// sender streams a request's body to the program while the answer may already
+// come.
+type sender struct {
+	e    *exchange
+	c    *conn
+	body message.Body
+	buf  []byte
+
+	ahead   chan struct{} // nil, or closed by goAhead
+	stopped chan struct{}
+	once    sync.Once
+	moved   atomic.Int64
+	done    chan struct{}
+	// complete, once done: all of the body went out.
+	complete bool
+}
+
+func newSender(e *exchange, c *conn, buf []byte) *sender {
+	s := &sender{e: e, c: c, body: e.request.Body, buf: buf, done: make(chan struct{})}
+	if e.request.Expect {
+		s.ahead, s.stopped = make(chan struct{}), make(chan struct{})
+	}
+	return s
+}
+
+// goAhead has a body sent that is held back.
+func (s *sender) goAhead() {
+	if s.ahead != nil {
+		s.once.Do(func() { close(s.ahead) })
+	}
+}
+
+func (s *sender) run() {
+	defer close(s.done)
+	defer buffers.put(s.buf)
+	if !s.asked() {
+		return
+	}
+	for {
+		n, err := s.body.Read(s.buf)
+		if n > 0 {
+			if _, err := s.c.Write(s.buf[:n]); err != nil {
+				return // the program reads no more; it may answer all the same
+			}
+			s.moved.Add(int64(n))
+		}
+		switch {
+		case err == io.EOF:
+			if trailer, ok := s.e.trailer(); ok {
+				s.complete = s.c.End(trailer) == nil
+			}
+			return
+		case err != nil:
+			_ = s.e.broken(err)
+			return
+		case s.body.Buffered() == 0 && s.c.Flush() != nil:
+			return
+		}
+	}
+}
+
+// asked waits until the body may be sent.
+func (s *sender) asked() bool {
+	if s.ahead == nil {
+		return true
+	}
+	late := time.NewTimer(expectPatience)
+	defer late.Stop()
+	select {
+	case <-s.ahead:
+	case <-late.C:
+	case <-s.stopped:
+		return false
+	}
+	return true
+}
+
+// settle returns when no more of the body goes on, and says whether all of it
+// went. The answer has come to its end: a program may answer first and read
+// the rest then, or not read it at all.
+func (s *sender) settle() bool {
+	if s.stopped != nil {
+		close(s.stopped)
+	}
+	tick := time.NewTicker(stall)
+	defer tick.Stop()
+	for last := int64(-1); ; {
+		select {
+		case <-s.done:
+			return s.complete
+		case <-tick.C:
+			now := s.moved.Load()
+			if now == last {
+				return false
+			}
+			last = now
+		}
+	}
+}
