@@ -1,0 +1,154 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/fc"
+)
+
+const (
+	// page is what a pipe that polls as writable takes without blocking.
+	page = 4096
+	// full is from how many waiting bytes on a request writes them itself.
+	full = 32 << 10
+	// A line of the program that is not ended is cut after patience of
+	// silence. One that goes on is cut when the shim's have waited for longLine
+	// (shortLine where it is below longBytes, as rows of dots are).
+	shortLine = time.Second
+	longLine  = 10 * time.Second
+	longBytes = 64 << 10
+	// halfObject is the silence after which the beginning of a line becomes a
+	// JSON object.
+	halfObject = time.Second
+)
+
+// platform queues one of the platform's lines.
+func platform[T string | []byte](s *stream, text string, id T, failed bool) {
+	end := "\n"
+	if failed {
+		end = fc.LogFailed + "\n"
+	}
+	if add(&s.queue, text, id, end) > full {
+		s.flushNow(false)
+	}
+	s.tend()
+}
+
+// say writes a line for people, without the newline.
+func (s *stream) say(text string) {
+	add(&s.queue, "", s.forPeople(nil, text), "")
+	s.flushNow(false)
+	s.tend()
+}
+
+// forPeople appends a line of the shim's own to b.
+func (s *stream) forPeople(b []byte, text string) []byte {
+	if s.json != nil {
+		return appendObject(b, object{time: time.Now(), stream: s.name, message: []byte(text)})
+	}
+	return append(append(b, text...), '\n')
+}
+
+// flushNow writes the shim's waiting lines if that does not block, and says
+// whether none wait. Who holds the output writes what others have queued
+// meanwhile. mayCut allows to end a line of the program.
+func (s *stream) flushNow(mayCut bool) bool {
+	for s.queue.any.Load() {
+		if !s.mu.TryLock() {
+			return false
+		}
+		ok := s.few(mayCut)
+		s.mu.Unlock()
+		if !ok {
+			return false
+		}
+	}
+	s.j.tell()
+	return true
+}
+
+// few writes as many of the waiting lines as a page holds. The caller holds mu.
+func (s *stream) few(mayCut bool) bool {
+	if s.unended > 0 {
+		// It is only ended where the program is not just writing it.
+		if !mayCut || s.written() > s.taken || s.json != nil && len(s.json.line) > page/16 {
+			return false
+		}
+	}
+	if !writable(s.outFD) {
+		return false
+	}
+	room := page
+	if s.unended > 0 {
+		s.cut()
+		room -= len(s.buf)
+	}
+	w := s.queue.takeFew(room)
+	s.put(w)
+	s.flush()
+	s.queue.done(w)
+	// A note of dropped lines is left to the keeper, which may block.
+	return len(w) > 0
+}
+
+// tend has the keeper look after the stream soon.
+func (s *stream) tend() {
+	if !s.armed.Load() && !s.armed.Swap(true) {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// keep writes what waits, as long as it takes, and lets go what is held back
+// too long. It runs as long as the process.
+func (s *stream) keep() {
+	for range s.wake {
+		for pause := gather; ; pause = min(2*pause, patience/4) {
+			time.Sleep(pause)
+			s.armed.Store(false)
+			s.j.settle()
+			rest := s.look()
+			s.j.moved()
+			if rest {
+				break
+			}
+		}
+	}
+}
+
+// look says whether nothing is left to do.
+func (s *stream) look() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	silence := time.Since(s.heard)
+	if silence >= patience {
+		s.release()
+	}
+	half := s.json != nil && len(s.json.line) > 0
+	if half && silence >= halfObject {
+		s.json.release()
+		s.flush()
+		half = false
+	}
+	if s.queue.any.Load() && (s.unended == 0 || s.mayCut(silence)) {
+		s.cut()
+		s.own()
+		s.flush()
+	}
+	return !s.queue.any.Load() && !s.held() && !half
+}
+
+// mayCut says whether the shim's lines no longer wait for the program to end
+// its line.
+func (s *stream) mayCut(silence time.Duration) bool {
+	if silence >= patience && s.written() == s.taken {
+		return true
+	}
+	limit := longLine
+	if s.unended < longBytes {
+		limit = shortLine
+	}
+	return s.queue.waited() > limit
+}

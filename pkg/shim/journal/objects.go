@@ -1,0 +1,153 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+)
+
+// maxObject is the longest message in bytes. Longer lines become several
+// objects, all but the last of which are marked as partial.
+const maxObject = 256 << 10
+
+// objects makes each line a JSON object. Lines that are one pass unchanged.
+type objects struct {
+	stream string
+	idOf   func(line []byte) string
+	put    func([]byte)
+
+	line []byte // the beginning of a line, without its end
+	rest bool   // line goes on where a partial object has ended
+	buf  []byte
+}
+
+// object is one line of a JSON log.
+type object struct {
+	time      time.Time
+	stream    string
+	requestID string
+	message   []byte
+	partial   bool
+}
+
+func (o *objects) pass(b []byte) {
+	now := time.Now()
+	for len(b) > 0 {
+		line, after, ended := bytes.Cut(b, []byte("\n"))
+		if room := maxObject - len(o.line); len(line) > room {
+			n := room
+			for n > room-utf8.UTFMax && n > 0 && !utf8.RuneStart(line[n]) {
+				n--
+			}
+			o.line = append(o.line, line[:n]...)
+			o.send(now, o.line, true)
+			o.line, b = o.line[:0], b[n:]
+			continue
+		}
+		if !ended {
+			o.line = append(o.line, line...)
+			return
+		}
+		if len(o.line) > 0 {
+			o.line = append(o.line, line...)
+			line = o.line
+		}
+		o.send(now, bytes.TrimSuffix(line, []byte("\r")), false)
+		o.line, b = o.line[:0], after
+	}
+}
+
+// release sends the beginning of a line before its end has come.
+func (o *objects) release() {
+	if len(o.line) > 0 {
+		o.send(time.Now(), o.line, true)
+		o.line = o.line[:0]
+	}
+}
+
+func (o *objects) send(now time.Time, line []byte, partial bool) {
+	if !partial && !o.rest && isObject(line) {
+		o.put(line)
+		o.put([]byte("\n"))
+		return
+	}
+	if len(line) > 0 || !o.rest {
+		o.buf = appendObject(o.buf[:0], object{now, o.stream, o.idOf(line), line, partial})
+		o.put(o.buf)
+	}
+	o.rest = partial
+	if cap(o.buf) > 2*maxObject {
+		o.buf = nil
+	}
+}
+
+// isObject says whether a line is one JSON object.
+func isObject(line []byte) bool {
+	t := bytes.TrimSpace(line)
+	return len(t) > 1 && t[0] == '{' && t[len(t)-1] == '}' && json.Valid(t)
+}
+
+// appendObject appends o in one line, with its newline. The time is in
+// milliseconds and UTC (RFC 3339).
+func appendObject(b []byte, o object) []byte {
+	b = append(b, `{"time":"`...)
+	b = o.time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, `","stream":"`...)
+	b = append(b, o.stream...)
+	if o.requestID != "" {
+		b = append(b, `","requestId":`...)
+		b = appendQuoted(b, o.requestID)
+		b = append(b, `,"message":`...)
+	} else {
+		b = append(b, `","message":`...)
+	}
+	b = appendQuoted(b, o.message)
+	if o.partial {
+		b = append(b, `,"partial":true`...)
+	}
+	return append(b, "}\n"...)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendQuoted appends a JSON string (RFC 8259, section 7). Bytes that are not
+// UTF-8 become U+FFFD.
+func appendQuoted[T string | []byte](b []byte, s T) []byte {
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
+			}
+			b = append(b, s[from:i]...)
+			switch c {
+			case '"', '\\':
+				b = append(b, '\\', c)
+			case '\n':
+				b = append(b, `\n`...)
+			case '\r':
+				b = append(b, `\r`...)
+			case '\t':
+				b = append(b, `\t`...)
+			default:
+				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
+			i++
+			from = i
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+		if r == utf8.RuneError && n == 1 {
+			b = append(b, s[from:i]...)
+			b = append(b, "\ufffd"...)
+			from = i + 1
+		}
+		i += n
+	}
+	b = append(b, s[from:]...)
+	return append(b, '"')
+}
