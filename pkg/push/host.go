@@ -20,6 +20,8 @@ type host struct {
 	o      *options
 	client *http.Client
 	slots  chan struct{}
+	extra  chan struct{} // one more, for what is small and waited for
+	pace   pace
 	auth   *auth
 	https  atomic.Bool
 	whole  atomic.Bool // it takes blobs in one piece only
@@ -32,7 +34,7 @@ type host struct {
 }
 
 func newHost(name string, o *options) *host {
-	h := &host{name: name, o: o, slots: make(chan struct{}, o.slots)}
+	h := &host{name: name, o: o, slots: make(chan struct{}, o.slots), extra: make(chan struct{}, 1)}
 	h.https.Store(address.Scheme(name) == "https")
 	h.client = &http.Client{Transport: o.transport, CheckRedirect: checkRedirect}
 	h.auth = newAuth(h)
@@ -77,27 +79,43 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// slot waits for a free slot and for the end of a pause.
-func (h *host) slot(ctx context.Context) (release func(), err error) {
+// slot waits for a free slot, for the end of a pause, and for its turn in the
+// host's pace. Manifests have a slot that blobs do not get, so that a finished
+// image does not wait for another one's layers.
+func (h *host) slot(ctx context.Context, small bool) (release func(), err error) {
+	extra := h.extra
+	if !small {
+		extra = nil
+	}
 	select {
 	case h.slots <- struct{}{}:
+		release = func() { <-h.slots }
+	case extra <- struct{}{}:
+		release = func() { <-h.extra }
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	for {
+	if err := h.wait(ctx); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+func (h *host) wait(ctx context.Context) error {
+	for turn := h.pace.start(time.Now()); ; turn = 0 {
 		h.mu.Lock()
-		wait := time.Until(h.notBefore)
+		wait := max(turn, time.Until(h.notBefore))
 		h.mu.Unlock()
 		if wait <= 0 {
-			return func() { <-h.slots }, nil
+			return nil
 		}
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			<-h.slots
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (r *repository) request(method, kind, name string, ok ...int) *request {
 func (r *repository) manifestRequest(method, ref string, ok ...int) *request {
 	rq := r.request(method, "manifests", ref, ok...)
 	rq.header = http.Header{"Accept": acceptManifests}
-	rq.limit = maxManifest
+	rq.limit, rq.small = maxManifest, true
 	return rq
 }
 
@@ -80,7 +80,7 @@ func (r *repository) putManifest(ctx context.Context, m content.Manifest, ref st
 	}
 	_, err := retry(ctx, r.host.o, func() (*response, error) {
 		rq := r.request(http.MethodPut, "manifests", ref, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		rq.header = http.Header{"Content-Type": {string(m.MediaType)}}
+		rq.header, rq.small = http.Header{"Content-Type": {string(m.MediaType)}}, true
 		rq.size = int64(len(m.Raw))
 		rq.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Raw)), nil }
 		res, err := r.host.do(ctx, rq)

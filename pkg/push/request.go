@@ -26,6 +26,7 @@ type request struct {
 	read   func(n int)                   // told of each piece of the body that was read
 	ok     []int
 	limit  int64         // of the answer in bytes
+	small  bool          // it may have the slot that blobs do not get
 	extra  time.Duration // patience beyond the usual, for work the registry does at the end
 }
 
@@ -38,7 +39,7 @@ type response struct {
 
 // do sends one request in a slot of the host, with credentials.
 func (h *host) do(ctx context.Context, rq *request) (*response, error) {
-	release, err := h.slot(ctx)
+	release, err := h.slot(ctx, rq.small)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,12 @@ func (h *host) do(ctx context.Context, rq *request) (*response, error) {
 	var e *Error
 	if err == nil || errors.As(err, &e) {
 		h.known.Store(true)
+	}
+	switch {
+	case e == nil:
+		h.pace.taken()
+	case e.Status == http.StatusTooManyRequests:
+		h.pace.tooMany(time.Now())
 	}
 	if e != nil && e.RetryAfter > 0 {
 		h.pause(e.RetryAfter)
