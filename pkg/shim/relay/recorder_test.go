@@ -205,3 +205,12 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 	}
 }
+
+// blockedDial waits until its context ends.
+func blockedDial(began chan<- bool) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		close(began)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+}
