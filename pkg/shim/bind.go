@@ -115,11 +115,11 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 }
 
 // onPort are the addresses of that port.
-func onPort(found []netip.AddrPort, port int) []netip.AddrPort {
+func onPort(found []discovery.Address, port int) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, a := range found {
-		if port != 0 && int(a.Port()) == port {
-			out = append(out, a)
+		if a.Path == "" && port != 0 && a.Port() == port {
+			out = append(out, a.TCP)
 		}
 	}
 	return out

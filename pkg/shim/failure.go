@@ -7,10 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
-	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // Failure is the body of an answer that the shim gives in the program's place.
@@ -55,7 +53,7 @@ const (
 )
 
 // failure answers where the program does not.
-func failure(p *program.Process) func(http.ResponseWriter, *http.Request, error) {
+func failure(t *discovery.Target) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		e := exchangeOf(r)
 		if e.client.Err() != nil || errors.Is(err, context.Canceled) {
@@ -63,13 +61,9 @@ func failure(p *program.Process) func(http.ResponseWriter, *http.Request, error)
 		}
 		e.failed = true
 		f := Failure{RequestID: e.id}
-		switch {
-		case errors.Is(err, discovery.ErrNotListening):
-			f.Type, f.Message = ProgramNotListening, "the program does not listen on any port; it must serve HTTP on the port in PORT, or on any other"
-		case errors.Is(err, discovery.ErrEnded), p.WaitFor(100 * time.Millisecond):
-			// A connection breaks a moment before its process is reaped.
-			f.Type, f.Message = ProgramExited, "the program "+p.Ending()+" before it answered"
-		default:
+		if why := t.Explain(err); why != nil {
+			f.Type, f.Message = why.Type, why.Message
+		} else {
 			f.Type, f.Message = ProgramClosedConnection, "the program did not answer the request: "+err.Error()
 		}
 		w.Header().Set("Content-Type", "application/json")

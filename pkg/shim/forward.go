@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,11 +26,11 @@ var discardLog = log.New(io.Discard, "", 0)
 // newForwarder sends requests to t and streams the answers back.
 func newForwarder(t *discovery.Target) http.Handler {
 	return &httputil.ReverseProxy{
-		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, t.Name()) },
+		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, "program-"+strconv.Itoa(t.Generation())) },
 		Transport:      &transport{newTransport(t, 256), newTransport(t, -1)},
 		FlushInterval:  -1, // each write at once
 		ModifyResponse: finish,
-		ErrorHandler:   failure(t.Program()),
+		ErrorHandler:   failure(t),
 		ErrorLog:       discardLog,
 		BufferPool:     &buffers{},
 	}

@@ -18,6 +18,9 @@ const (
 	// stranger is how long the shim tries to get its port from a process
 	// that is not the program's, such as a container that is just ending.
 	stranger = 5 * time.Second
+	// firstPause is the time between two looks at first. Later it grows with
+	// the time that the program has taken already, to half a hundredth of it.
+	firstPause = 500 * time.Microsecond
 )
 
 // watch follows where the program listens. It opens the shim's port when the
@@ -25,7 +28,7 @@ const (
 func (s *supervisor) watch() {
 	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
 	started := time.Now()
-	var last []netip.AddrPort
+	var last []discovery.Address
 	since, refused := started, time.Time{}
 	for {
 		found, err := s.discovery.Find()
@@ -60,7 +63,7 @@ func (s *supervisor) watch() {
 
 // locate says where requests go now. ok is false where the program does not
 // listen yet, or listens where only the shim itself should.
-func (s *supervisor) locate(found, taken []netip.AddrPort, told, own int, age time.Duration, err error) ([]string, bool) {
+func (s *supervisor) locate(found []discovery.Address, taken []netip.AddrPort, told, own int, age time.Duration, err error) ([]string, bool) {
 	switch {
 	case s.settings.Target != "":
 		return []string{s.settings.Target}, s.serving || discovery.Probe(s.settings.Target)
@@ -69,13 +72,21 @@ func (s *supervisor) locate(found, taken []netip.AddrPort, told, own int, age ti
 	}
 	c, ok := discovery.Choose(found, told, own, age)
 	if len(taken) > 0 && !c.Told {
-		return discovery.DialAddrs(taken), true
+		return dialTaken(taken), true
 	}
 	if s.guess = ok && !c.Told; s.guess && c.Others > 0 && !s.warned {
 		s.warned = true
-		s.say("the program listens on several ports; requests go to %d; set SHIM_TARGET to choose", c.Addrs[0].Port())
+		s.say("the program listens in several places; requests go to %s; set SHIM_TARGET to choose", c.Addrs[0])
 	}
 	return discovery.DialAddrs(c.Addrs), ok
+}
+
+func dialTaken(taken []netip.AddrPort) []string {
+	var all []discovery.Address
+	for _, a := range taken {
+		all = append(all, discovery.Address{TCP: a})
+	}
+	return discovery.DialAddrs(all)
 }
 
 // open binds the shim's port and serves on it.
@@ -101,7 +112,7 @@ func (s *supervisor) open(taken []netip.AddrPort) error {
 // pause waits until it is worth looking again. It returns false when the
 // program has ended or the shim is shutting down.
 func (s *supervisor) pause(age time.Duration, ready, sure bool) bool {
-	d := min(max(age/50, time.Millisecond), 100*time.Millisecond)
+	d := min(max(age/200, firstPause), 100*time.Millisecond)
 	switch {
 	case s.serving && ready && (sure || age > s.settings.Ready):
 		d = time.Hour // a connection that is refused makes it look again

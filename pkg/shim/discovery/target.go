@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/shim/clock"
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
@@ -18,34 +18,37 @@ import (
 // and now refuses, as a server does that restarts its workers.
 const reconnect = 10 * time.Second
 
-// Errors of dialing. None of a request's bytes has reached the program.
+// Errors of Dial. None of a request's bytes has reached the program.
 var (
 	ErrNotListening = errors.New("the program listens on no port")
 	ErrEnded        = errors.New("the program has ended")
 )
 
-// Target is where the program listens, as far as is known.
+// Target is where the program listens, as far as is known. It is for any
+// number of goroutines.
 type Target struct {
 	ready   time.Duration
-	started time.Time
 	program *program.Process
 	// Look asks the watcher to look again at where the program listens.
 	Look chan struct{}
+	// late is closed when the program's time to listen is over.
+	late    <-chan struct{}
+	inTime  func()
+	reached atomic.Bool // a connection was made once
+	version atomic.Int64
 
 	mu      sync.Mutex
 	addrs   []string
 	changed chan struct{}
-	reached bool // a connection was made once
-	version int  // counts changes of addrs
 }
 
-// NewTarget is for the program p, which may take the time ready to listen.
+// NewTarget is for the program p, which may take the time ready from now on to
+// listen.
 func NewTarget(p *program.Process, ready time.Duration) *Target {
-	return &Target{ready: ready, started: time.Now(), program: p, Look: make(chan struct{}, 1), changed: make(chan struct{})}
+	t := &Target{ready: ready, program: p, Look: make(chan struct{}, 1), changed: make(chan struct{})}
+	t.late, t.inTime = clock.After(ready)
+	return t
 }
-
-// Program is the process that is the target.
-func (t *Target) Program() *program.Process { return t.program }
 
 // Set replaces the addresses, each HOST:PORT or the path of a Unix socket.
 func (t *Target) Set(addrs ...string) {
@@ -55,82 +58,78 @@ func (t *Target) Set(addrs ...string) {
 		return
 	}
 	t.addrs = addrs
-	t.version++
+	t.version.Add(1)
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
-// Name is another one after each change of the addresses, so that connections
-// that lead elsewhere are not used again.
-func (t *Target) Name() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return "program-" + strconv.Itoa(t.version)
-}
+// Generation is another number after each change of the addresses, so that
+// connections that lead elsewhere are not used again.
+func (t *Target) Generation() int { return int(t.version.Load()) }
 
-func (t *Target) get() (addrs []string, changed chan struct{}, patience time.Duration) {
+func (t *Target) get() (addrs []string, changed chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.reached {
-		return t.addrs, t.changed, min(reconnect, t.ready)
-	}
-	return t.addrs, t.changed, time.Until(t.started.Add(t.ready))
+	return t.addrs, t.changed
 }
 
 // Dial connects to the program and waits for it to listen where it does not.
+// Errors are ErrNotListening, ErrEnded or that of ctx.
 func (t *Target) Dial(ctx context.Context) (net.Conn, error) {
-	_, _, patience := t.get()
-	late := time.After(max(patience, 0))
+	late := t.late
+	var waited clock.Watch
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		addrs, changed, _ := t.get()
+		addrs, changed := t.get()
 		for _, a := range addrs {
 			if c, err := DialOnce(ctx, a); err == nil {
-				t.mu.Lock()
-				t.reached = true
-				t.mu.Unlock()
+				if !t.reached.Swap(true) {
+					t.inTime()
+				}
 				return c, nil
 			}
 		}
-		select {
-		case t.Look <- struct{}{}:
-		default:
+		if t.reached.Load() {
+			if late = nil; waited.Elapsed() >= min(reconnect, t.ready) {
+				return nil, ErrNotListening
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-t.program.Done():
-			return nil, ErrEnded
-		case <-late:
-			return nil, ErrNotListening
-		case <-changed:
-		case <-time.After(pause):
+		if err := t.wait(ctx, late, changed, pause); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// Probe says whether something listens on one of addrs now.
-func Probe(addrs ...string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	for _, a := range addrs {
-		if c, err := DialOnce(ctx, a); err == nil {
-			c.Close()
-			return true
-		}
+// wait waits for what may be worth another try.
+func (t *Target) wait(ctx context.Context, late <-chan struct{}, changed chan struct{}, pause time.Duration) error {
+	select {
+	case t.Look <- struct{}{}:
+	default:
 	}
-	return false
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.program.Done():
+		return ErrEnded
+	case <-late:
+		return ErrNotListening
+	case <-changed:
+	case <-timer.C:
+	}
+	return nil
 }
 
-// DialOnce connects to HOST:PORT or to the path of a Unix socket.
-func DialOnce(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	if strings.HasPrefix(addr, "/") {
-		return d.DialContext(ctx, "unix", addr)
+// Explain says why there is no answer, for an error of Dial or of a connection;
+// nil where that is not known.
+func (t *Target) Explain(err error) *message.Failure {
+	switch {
+	case errors.Is(err, ErrNotListening):
+		return &message.Failure{Status: 502, Type: message.ProgramNotListening,
+			Message: "the program does not listen on any port; it must serve HTTP on the port in PORT, or on any other"}
+	case errors.Is(err, ErrEnded), t.program.WaitFor(100 * time.Millisecond):
+		// A connection breaks a moment before its process is waited for.
+		return t.program.Failure()
 	}
-	return d.DialContext(ctx, "tcp", addr)
-}
-
-// Loopbacks are the addresses of a port on this machine.
-func Loopbacks(port int) []string {
-	return DialAddrs([]netip.AddrPort{netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(port))})
+	return nil
 }
