@@ -1,0 +1,229 @@
+// Package local runs a shim's binary as the first process of a container that
+// is made of nothing but Linux's namespaces: processes and network of its own,
+// the host's files. Every instance has port 8080 for itself. It needs root.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/conformance"
+)
+
+// Subject is a conformance.Subject.
+type Subject struct {
+	// Shim is the path of the binary.
+	Shim string
+	// Dir is where the functions' folders are made, "" for the system's
+	// temporary folder.
+	Dir string
+	// Env is added to every container's environment.
+	Env []string
+}
+
+// enter mounts a /proc that shows the new process namespace, and becomes the
+// shim.
+const enter = `mount -t proc proc /proc && exec "$@"`
+
+// Start starts a container.
+func (s Subject) Start(ctx context.Context, c conformance.Case) (conformance.Instance, error) {
+	dir, err := os.MkdirTemp(s.Dir, "function-*")
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{dir: dir, ended: make(chan struct{})}
+	if err := i.start(ctx, s, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a container: %w", err), os.RemoveAll(dir))
+	}
+	return i, nil
+}
+
+func (i *instance) start(ctx context.Context, s Subject, c conformance.Case) error {
+	for name, f := range c.Files {
+		if err := place(filepath.Join(i.dir, name), f); err != nil {
+			return err
+		}
+	}
+	words := []string{"-c", enter, "sh", s.Shim}
+	if len(c.Command) > 0 {
+		words = append(append(words, "--"), c.Command...)
+	}
+	i.cmd = exec.Command("sh", words...)
+	i.cmd.Dir = i.dir
+	i.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/", "FC_FUNC_CODE_PATH=" + i.dir}, append(s.Env, c.Env...)...)
+	i.cmd.Stdin, i.cmd.Stdout, i.cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	i.cmd.WaitDelay = 2 * time.Second
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS, Setpgid: true,
+	}
+	if err := inNewNetwork(func(network *os.File) error { i.network = network; return i.cmd.Start() }); err != nil {
+		return err
+	}
+	go func() {
+		defer close(i.ended)
+		_ = i.cmd.Wait()
+	}()
+	return nil
+}
+
+func place(path string, f conformance.File) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if f.From == "" {
+		if err := os.WriteFile(path, []byte(f.Content), f.Mode); err != nil {
+			return err
+		}
+		return os.Chmod(path, f.Mode)
+	}
+	if os.Link(f.From, path) == nil {
+		return nil
+	}
+	b, err := os.ReadFile(f.From)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, f.Mode)
+}
+
+// inNewNetwork calls f on a thread in a network namespace that has nothing but
+// loopback; processes that f starts are in it.
+func inNewNetwork(f func(network *os.File) error) error {
+	failed := make(chan error)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine.
+		runtime.LockOSThread()
+		failed <- func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return fmt.Errorf("making a network namespace (needs root): %w", err)
+			}
+			if err := loopbackUp(); err != nil {
+				return fmt.Errorf("setting loopback up: %w", err)
+			}
+			network, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+			if err != nil {
+				return err
+			}
+			return f(network)
+		}()
+	}()
+	return <-failed
+}
+
+func loopbackUp() error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	r, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
+}
+
+// instance is a running container.
+type instance struct {
+	dir     string
+	cmd     *exec.Cmd
+	network *os.File
+	ended   chan struct{}
+}
+
+func (i *instance) Dial(ctx context.Context, port int) (net.Conn, error) {
+	type answer struct {
+		conn net.Conn
+		err  error
+	}
+	c := make(chan answer)
+	go func() {
+		// A socket belongs to the network of the thread that makes it. The
+		// thread is never unlocked, so nobody else gets it.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(i.network.Fd()), unix.CLONE_NEWNET); err != nil {
+			c <- answer{nil, fmt.Errorf("entering the container's network: %w", err)}
+			return
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		c <- answer{conn, err}
+	}()
+	a := <-c
+	return a.conn, a.err
+}
+
+func (i *instance) Signal(s syscall.Signal) error { return i.cmd.Process.Signal(s) }
+
+func (i *instance) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-i.ended:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	w, ok := i.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && w.Signaled() {
+		return 128 + int(w.Signal()), nil
+	}
+	return i.cmd.ProcessState.ExitCode(), nil
+}
+
+// Processes finds descendants: orphans of the container are its first
+// process's children.
+func (i *instance) Processes() ([]int, error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]int{}
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		var pid, parent int
+		var state string
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if _, err := fmt.Sscan(filepath.Base(filepath.Dir(path)), &pid); err != nil {
+			continue
+		}
+		if _, err := fmt.Sscan(rest, &state, &parent); err == nil {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	all := []int{i.cmd.Process.Pid}
+	for n := 0; n < len(all); n++ {
+		all = append(all, children[all[n]]...)
+	}
+	return all, nil
+}
+
+// Close kills the first process, with which Linux ends all others.
+func (i *instance) Close() error {
+	_ = i.cmd.Process.Kill() // it may have ended
+	<-i.ended
+	return errors.Join(i.network.Close(), os.RemoveAll(i.dir))
+}
+
+// Compile builds the Go package pkg of the module in dir as a static binary.
+func Compile(ctx context.Context, dir, out, pkg string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", out}, flags...), pkg)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("compiling %s: %w: %s", pkg, err, said)
+	}
+	return nil
+}
