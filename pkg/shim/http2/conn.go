@@ -16,11 +16,11 @@ const (
 	connWindow   = 4 << 20
 	// outRoom is how many bytes may wait to be written before streams wait.
 	outRoom = 64 << 10
-	// outMost is how many may wait when the peer asks for answers, such as
-	// that to PING, and does not read them.
-	outMost = 1 << 20
+	// owedMost is how many answers to PING, SETTINGS and the like may wait: a
+	// peer could ask for them and not read them.
+	owedMost = 5000
 	// farewell is how long a connection that ends may take to tell the peer.
-	farewell = 5 * time.Second
+	farewell = 2 * time.Second
 	// linger is how long we still read after that, so that the system does not
 	// drop with the unread bytes what we have sent (RFC 9112, section 9.6).
 	linger = time.Second
@@ -57,6 +57,7 @@ type conn struct {
 	wake       sync.Cond // of the writing goroutine: there is work
 	work       bool
 	room       sync.Cond // of senders: there is room in out, or window
+	owed       int       // answers in out that the peer asked for
 	blocks     bool      // a header block was sent
 	streams    map[uint32]*stream
 	past       past
@@ -89,6 +90,16 @@ func (c *conn) putHeaders(stream uint32, block []byte, end bool) {
 	c.out = appendHeaders(c.out, stream, block, end)
 }
 
+// answer has out written, in which there is one answer more that the peer
+// asked for.
+func (c *conn) answer() error {
+	c.flush()
+	if c.owed++; c.owed > owedMost {
+		return connError{codeEnhanceYourCalm, "answers are asked for, but not read"}
+	}
+	return c.patience.spend(costFrame)
+}
+
 // flush has out written.
 func (c *conn) flush() {
 	if !c.work {
@@ -110,7 +121,7 @@ func (c *conn) write() {
 			continue
 		}
 		b := c.out
-		c.out, c.work = spare[:0], false
+		c.out, c.work, c.owed = spare[:0], false, 0
 		c.room.Broadcast()
 		c.mu.Unlock()
 		err := error(nil)

@@ -82,7 +82,7 @@ func (c *conn) settings(h frameHeader, p []byte) error {
 	if h.length%6 != 0 {
 		return errLength
 	}
-	if err := c.patience.spend(costFrame + h.length/6); err != nil {
+	if err := c.patience.spend(h.length / 6); err != nil {
 		return err
 	}
 	for ; len(p) > 0; p = p[6:] {
@@ -91,8 +91,7 @@ func (c *conn) settings(h frameHeader, p []byte) error {
 		}
 	}
 	c.out = appendFrame(c.out, frameSettings, flagAck, 0, 0)
-	c.flush()
-	return nil
+	return c.answer()
 }
 
 func (c *conn) setting(id uint16, value uint32) error {
@@ -137,8 +136,7 @@ func (c *conn) ping(h frameHeader, p []byte) error {
 		return c.patience.spend(costFrame)
 	}
 	c.out = append(appendFrame(c.out, framePing, flagAck, 0, 8), p...)
-	c.flush()
-	return c.patience.spend(costFrame)
+	return c.answer()
 }
 
 // windowUpdate handles a WINDOW_UPDATE frame (RFC 9113, section 6.9).

@@ -55,25 +55,19 @@ func (c *conn) resetFor(id uint32, err error) error {
 	if s := c.streams[id]; s != nil {
 		s.reset(e.code, e)
 	} else {
-		c.refuse(id, e.code)
+		c.past.add(id, true)
+		c.out = appendReset(c.out, id, e.code)
 	}
-	return c.patience.spend(costStream)
-}
-
-// refuse ends a stream that we have not, or no longer.
-func (c *conn) refuse(id uint32, code Code) {
-	c.past.add(id, true)
-	c.out = appendReset(c.out, id, code)
-	c.flush()
+	if err := c.patience.spend(costStream); err != nil {
+		return err
+	}
+	return c.answer()
 }
 
 // handle does what a frame other than HEADERS asks for.
 func (c *conn) handle(h frameHeader, p []byte) error {
 	if c.err != nil {
 		return c.err
-	}
-	if len(c.out) > outMost {
-		return connError{codeEnhanceYourCalm, "answers are asked for, but not read"}
 	}
 	switch h.kind {
 	case frameData:

@@ -45,60 +45,63 @@ func Serve(c net.Conn, start []byte, h message.Handler, o Options) {
 type Server struct {
 	Handler message.Handler
 	Options Options
+	// Panicked, if set, is told of a panic in Handler, of which only the
+	// stream dies. Without it the process does.
+	Panicked func(v any)
 
 	mu       sync.Mutex
 	conns    map[*server]struct{}
 	stopping bool
-	stopped  chan struct{} // closed when conns is empty after stopping
+	empty    chan struct{} // closed when the last connection has gone; set by Shutdown
 }
 
 // ServeConn serves one connection and closes it. start is what was already
 // read of it: the client's preface, or the beginning of that. It returns when
 // the connection has ended and all handlers have returned.
 func (s *Server) ServeConn(nc net.Conn, start []byte) {
-	c := &server{Server: s, conn: newConn(nc, start, s.Options.orUsual())}
-	c.conn.side = c
-	if !s.add(c) {
-		_ = nc.Close()
-		return
+	c := newServer(s, nc, start)
+	if s.add(c) {
+		c.drain()
 	}
 	defer s.remove(c)
 	c.serve()
 }
 
-func (s *Server) add(c *server) bool {
+func (s *Server) add(c *server) (stopping bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping {
-		return false
-	}
 	if s.conns == nil {
 		s.conns = map[*server]struct{}{}
 	}
 	s.conns[c] = struct{}{}
-	return true
+	return s.stopping
 }
 
 func (s *Server) remove(c *server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.stopping && len(s.conns) == 0 {
-		close(s.stopped)
+	if s.empty != nil && len(s.conns) == 0 {
+		close(s.empty)
+		s.empty = nil
 	}
 }
 
 // Shutdown tells all clients to open no more streams, waits until those that
 // are open have ended, and closes the connections. When ctx is done first, it
-// breaks off what remains and returns ctx's error. New connections are closed.
+// breaks off what remains and returns ctx's error. A connection that comes
+// later is served what it asked for at once, and closed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if !s.stopping {
-		s.stopping, s.stopped = true, make(chan struct{})
-		if len(s.conns) == 0 {
-			close(s.stopped)
-		}
+	s.stopping = true
+	if len(s.conns) == 0 {
+		s.mu.Unlock()
+		return nil
 	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	empty := s.empty
 	var open []*server
 	for c := range s.conns {
 		open = append(open, c)
@@ -108,7 +111,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		c.drain()
 	}
 	select {
-	case <-s.stopped:
+	case <-empty:
 		return nil
 	case <-ctx.Done():
 	}

@@ -3,6 +3,8 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -21,7 +23,9 @@ type server struct {
 	drained  bool // the last was sent: no new streams
 }
 
-func (c *server) serve() {
+func newServer(s *Server, nc net.Conn, start []byte) *server {
+	c := &server{Server: s, conn: newConn(nc, start, s.Options.orUsual())}
+	c.conn.side = c
 	settings := c.conn.options
 	b := appendFrame(nil, frameSettings, 0, 0, 3*6)
 	b = appendSetting(b, settingMaxConcurrentStreams, uint32(settings.Streams))
@@ -29,14 +33,17 @@ func (c *server) serve() {
 	b = appendSetting(b, settingMaxHeaderListSize, uint32(settings.HeaderLimit))
 	c.conn.out = appendWindowUpdate(b, 0, connWindow-firstWindow)
 	c.conn.work = true
+	return c
+}
 
-	patience := time.AfterFunc(settings.HeaderTimeout, c.unacknowledged)
-	defer patience.Stop()
-	_ = c.conn.nc.SetReadDeadline(time.Now().Add(settings.HeaderTimeout))
+func (c *server) serve() {
+	timeout := c.conn.options.HeaderTimeout
+	_ = c.conn.nc.SetReadDeadline(time.Now().Add(timeout))
 	c.conn.run(func() error {
 		if err := c.conn.frames.preface(); err != nil {
 			return err
 		}
+		defer time.AfterFunc(timeout, c.unacknowledged).Stop()
 		return c.conn.readFrames()
 	})
 	c.handlers.Wait()
@@ -69,12 +76,19 @@ func (c *server) headers(id uint32, h message.Header, fits, end bool) error {
 	if c.drained || c.running >= c.conn.options.Streams {
 		return streamError{codeRefusedStream, "too many streams"}
 	}
+	var request message.Request
+	var refused *message.Failure
 	if !fits {
-		return c.tooLarge(id, end)
-	}
-	request, err := newRequest(h, end)
-	if err != nil {
-		return err
+		request = message.Request{Version: message.HTTP2, Length: -1}
+		refused = &message.Failure{Status: 431, Type: "RequestHeaderFieldsTooLarge", Message: fmt.Sprintf("the header fields count for more than %d bytes", c.conn.options.HeaderLimit)}
+	} else {
+		var err error
+		if request, err = newRequest(h, end); err != nil {
+			return err
+		}
+		if request.Method == "CONNECT" {
+			refused = &message.Failure{Status: 501, Type: "NotImplemented", Message: "CONNECT is for proxies"}
+		}
 	}
 	x := &exchange{request: request, counted: true}
 	c.conn.open(&x.s, id)
@@ -89,22 +103,8 @@ func (c *server) headers(id uint32, h message.Header, fits, end bool) error {
 		x.s.trailerTo = &x.request.Trailer
 	}
 	c.running++
-	c.handlers.Go(func() { c.handle(x) })
+	c.handlers.Go(func() { c.handle(x, refused) })
 	return nil
-}
-
-// tooLarge answers a request whose fields are over the limit (RFC 6585,
-// section 5).
-func (c *server) tooLarge(id uint32, end bool) error {
-	block := appendField(appendStatus(nil, 431), "content-length", "0")
-	c.conn.putHeaders(id, block, true)
-	if end {
-		c.conn.past.add(id, false)
-		c.conn.flush()
-	} else {
-		c.conn.refuse(id, codeNo)
-	}
-	return c.conn.patience.spend(costStream)
 }
 
 // trail takes the fields after a body.
@@ -128,15 +128,24 @@ func (s *stream) trail(h message.Header, fits, end bool) error {
 }
 
 // handle answers one exchange.
-func (c *server) handle(x *exchange) {
-	if x.request.Method == "CONNECT" { // we make no tunnels
-		message.Answer(x, 501, nil, nil)
-	} else {
-		c.Handler.Serve(x)
+func (c *server) handle(x *exchange, refused *message.Failure) {
+	defer func() {
+		if !x.ended {
+			x.Abort()
+		}
+	}()
+	if c.Panicked != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				c.Panicked(v)
+			}
+		}()
 	}
-	if !x.ended {
-		x.Abort()
+	if refused != nil {
+		message.Answer(x, refused.Status, message.Header{{Name: "Content-Type", Value: "application/json"}}, refused.JSON())
+		return
 	}
+	c.Handler.Serve(x)
 }
 
 // done says that an exchange counts no longer.
