@@ -68,10 +68,11 @@ func (b *Body) size(line []byte) {
 		if d < 0 {
 			break
 		}
-		if n = n<<4 | int64(d); n > maxLength || digits >= 16 {
+		if n > maxLength>>4 || digits >= 16 {
 			b.err = bad("a chunk's size is too large")
 			return
 		}
+		n = n<<4 | int64(d)
 	}
 	switch {
 	case len(line) == 0 || line[len(line)-1] != '\r':
@@ -114,15 +115,15 @@ func unhex(c byte) int {
 
 // readTrailer ends the body (RFC 9112, section 7.1.2).
 func (b *Body) readTrailer(at []byte) bool {
-	if len(at) < 2 {
+	switch {
+	case len(at) > 0 && at[0] == '\n', len(at) > 1 && at[0] == '\r' && at[1] != '\n':
+		b.err = bad("the end of the chunks is not CRLF")
+		return true
+	case len(at) < 2:
 		return false
-	}
-	if at[0] == '\r' || at[0] == '\n' {
-		if b.err = io.EOF; at[0] == '\n' || at[1] != '\n' {
-			b.err = bad("the end of the chunks is not CRLF")
-			return true
-		}
+	case at[0] == '\r':
 		b.src.Discard(2)
+		b.err = io.EOF
 		return true
 	}
 	section, ok, err := b.src.head(b.trailerLimit)

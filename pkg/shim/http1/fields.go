@@ -37,6 +37,9 @@ func parseFields(s string, h message.Header, lenient bool) (message.Header, erro
 				colon++
 			}
 		}
+		if colon > n && ofFraming(line[:n]) { // not every client takes it out
+			return h, badName(line, n)
+		}
 		if n == 0 || colon == len(line) || line[colon] != ':' {
 			return h, badName(line, n)
 		}
@@ -65,6 +68,11 @@ func cutLine(s string, lenient bool) (line, rest string, err error) {
 		return "", "", bad("a line ends in LF without CR")
 	}
 	return line, rest, nil
+}
+
+// ofFraming says whether a field tells where a message ends.
+func ofFraming(name string) bool {
+	return message.Same(name, "content-length") || message.Same(name, "transfer-encoding") || message.Same(name, "connection")
 }
 
 // badName says what is wrong with a line of which the first n bytes could be a
