@@ -13,12 +13,12 @@ var hooks = []fc.Call{fc.Initialize, fc.PreFreeze, fc.PreStop}
 var hookRules = []Rule{
 	{
 		Name: "hooks/unknown", Source: sourceContainer,
-		Doc: "a program that answers 404 to a hook does not know it: the shim answers 200 in its place and says so once",
+		Doc: "a program that answers 404, 405 or 501 to a hook does not know it: the shim answers 200 in its place and says so once",
 		Run: func(t *Trial) {
 			c := t.Raw()
-			for range 3 {
+			for _, code := range []int{404, 405, 501, 404} {
 				for _, call := range hooks {
-					a := c.Ask(call.Method(), call.Path(), "", fc.HeaderControlPath, call.Path(), "X-Do", Do("read", status(404, "")))
+					a := c.Ask(call.Method(), call.Path(), "", fc.HeaderControlPath, call.Path(), "X-Do", Do("read", status(code, "")))
 					if a.Status != 200 || a.Header.Get(fc.HeaderStatus) != "200" || a.Err != nil || strings.Contains(a.Body, "body") {
 						t.Errorf("%s: status %d, x-fc-status %q, body %q, %v", call.Path(), a.Status, a.Header.Get(fc.HeaderStatus), a.Body, a.Err)
 					}

@@ -38,7 +38,7 @@ var portRules = []Rule{
 		Name: "ports/found", Source: sourceShim,
 		Doc: "wherever the program listens, the shim finds it: any port, loopback, IPv4 or IPv6 only, late, a Unix socket",
 		Run: func(t *Trial) {
-			for _, listen := range []string{"tcp::9000", "tcp::3000", "tcp:127.0.0.1:3000", "tcp4:0.0.0.0:3000", "tcp6:[::]:3000", "tcp6:[::1]:3000", "1500ms@tcp::3000", "unix:./server.sock", "unix:@abstract"} {
+			for _, listen := range []string{"tcp::9000", "tcp::3000", "tcp:127.0.0.1:3000", "tcp4:0.0.0.0:3000", "tcp6:[::]:3000", "tcp6:[::1]:3000", "1500ms>tcp::3000", "unix:./server.sock", "unix:@abstract"} {
 				expectAt(t, t.Program([]string{"raw", listen}), listen)
 			}
 		},
@@ -54,10 +54,10 @@ var portRules = []Rule{
 		Name: "ports/several", Source: sourceShim,
 		Doc: "of several ports the one that the program was told wins, also when it comes later; a debugger's or a random one on loopback never does",
 		Run: func(t *Trial) {
-			c := t.Program([]string{"raw", "tcp::3000", "700ms@tcp::9000"})
+			c := t.Program([]string{"raw", "tcp::3000", "700ms>tcp::9000"})
 			expectAt(t, c, "tcp::3000")
-			t.Eventually("requests go to 9000", func() bool { return c.Ask("GET", "/", "", "X-Do", "where").Body == "700ms@tcp::9000" })
-			expectAt(t, t.Program([]string{"raw", "tcp:127.0.0.1:9229", "tcp:127.0.0.1:45000", "300ms@tcp::3000"}), "300ms@tcp::3000")
+			t.Eventually("requests go to 9000", func() bool { return c.Ask("GET", "/", "", "X-Do", "where").Body == "tcp::9000" })
+			expectAt(t, t.Program([]string{"raw", "tcp:127.0.0.1:9229", "tcp:127.0.0.1:45000", "300ms>tcp::3000"}), "300ms>tcp::3000")
 			expectAt(t, t.Program([]string{"raw", "tcp:127.0.0.1:2000", "tcp::3000"}), "tcp::3000")
 		},
 	},
@@ -65,7 +65,7 @@ var portRules = []Rule{
 		Name: "ports/own", Source: sourceShim,
 		Doc: "a program that takes 8080 itself keeps it: the shim only supervises",
 		Run: func(t *Trial) {
-			for _, listen := range []string{"tcp::8080", "tcp4:0.0.0.0:8080", "500ms@tcp::8080"} {
+			for _, listen := range []string{"tcp::8080", "tcp4:0.0.0.0:8080", "500ms>tcp::8080"} {
 				c := t.Program([]string{"raw", listen})
 				expectAt(t, c, listen)
 				time.Sleep(200 * time.Millisecond)
@@ -86,7 +86,7 @@ var portRules = []Rule{
 		Name: "ports/explicit", Source: sourceShim + ", SHIM_TARGET",
 		Doc: "an explicit target wins over what the shim finds",
 		Run: func(t *Trial) {
-			for target, listen := range map[string]string{"4000": "300ms@tcp::4000", "127.0.0.1:4000": "300ms@tcp:127.0.0.1:4000", "/tmp/conformance.sock": "300ms@unix:/tmp/conformance.sock"} {
+			for target, listen := range map[string]string{"4000": "300ms>tcp::4000", "127.0.0.1:4000": "300ms>tcp:127.0.0.1:4000", "/tmp/conformance.sock": "300ms>unix:/tmp/conformance.sock"} {
 				args := []string{"raw", "tcp::9000", listen}
 				c := t.Start(Case{Command: append([]string{"sh", "-c", `rm -f /tmp/conformance.sock; exec ./program "$@"`, "sh"}, args...), Env: []string{"SHIM_TARGET=" + target}})
 				expectAt(t, c, listen)
@@ -97,7 +97,7 @@ var portRules = []Rule{
 		Name: "ports/not-before", Source: sourceContainer,
 		Doc: "the container's port is closed until the program is ready: the platform tries again for 120 s, and counts an answer as ready",
 		Run: func(t *Trial) {
-			c := t.Program([]string{"raw", "700ms@tcp::9000"})
+			c := t.Program([]string{"raw", "700ms>tcp::9000"})
 			begin := time.Now()
 			for time.Since(begin) < 500*time.Millisecond {
 				if c.Listens(8080) {
@@ -138,6 +138,7 @@ var portRules = []Rule{
 // program.
 func expectAt(t *Trial, c *Container, listen string) {
 	c.Ready()
+	listen = listen[strings.IndexByte(listen, '>')+1:]
 	if a := c.Ask("GET", "/", "", "X-Do", "where"); a.Status != 200 || a.Body != listen {
 		t.Errorf("%s: the request came to %q (status %d)", listen, a.Body, a.Status)
 	}

@@ -119,22 +119,27 @@ var processRules = []Rule{
 	},
 	{
 		Name: "processes/pre-stop", Source: sourceContainer + ", instance life",
-		Doc: "/pre-stop is answered while requests are in flight, and these end well",
+		Doc: "/pre-stop reaches the program when the requests in flight have ended, so that it may close what they use",
 		Run: func(t *Trial) {
 			c := t.Raw()
 			conn := c.Dial()
 			defer conn.Close()
-			conn.Send(Request("GET", "/", "", "X-Do", "sleep:500ms;read;echo"))
+			conn.Send(Request("GET", "/", "", "X-Do", Do("sleep:500ms", print("worked\n"), "read;echo")))
 			t.Eventually("the request is in flight", func() bool { return c.Stdout.Has("Start") })
-			if a := c.Ask("GET", "/pre-stop", "", fc.HeaderControlPath, "/pre-stop"); a.Status != 200 || !strings.HasPrefix(a.Body, "GET /pre-stop ") {
+			a := c.Ask("GET", "/pre-stop", "", fc.HeaderControlPath, "/pre-stop", "X-Do", Do("read", print("stopping\n"), "echo"))
+			if a.Status != 200 || !strings.HasPrefix(a.Body, "GET /pre-stop ") {
 				t.Errorf("/pre-stop: %+v", a)
 			}
-			c.signal(syscall.SIGTERM)
 			if a := conn.Answer("GET"); a.Status != 200 {
 				t.Errorf("the request in flight: %+v", a)
 			}
-			if code := c.Code(5 * time.Second); code != 143 {
-				t.Errorf("exit code %d", code)
+			t.Eventually("the program's lines", func() bool { return c.Stdout.Has("worked\n") && c.Stdout.Has("stopping\n") })
+			if out := c.Stdout.String(); strings.Index(out, "stopping\n") < strings.Index(out, "worked\n") {
+				t.Errorf("the program was told to stop while it worked: %q", out)
+			}
+			begin := time.Now()
+			if a := c.Ask("GET", "/pre-stop", "", fc.HeaderControlPath, "/pre-stop"); a.Status != 200 || time.Since(begin) > time.Second {
+				t.Errorf("/pre-stop with nothing in flight: %d after %s", a.Status, time.Since(begin))
 			}
 		},
 	},

@@ -120,7 +120,7 @@ var protocolRules = []Rule{
 				}
 			}
 			conn.Send(Request("GET", "/last", "", "Connection", "close"))
-			if a := conn.Answer("GET"); !strings.EqualFold(a.Header.Get("Connection"), "close") || !conn.Closed(2*time.Second) {
+			if a := conn.Answer("GET"); !a.Close || !conn.Closed(2*time.Second) {
 				t.Errorf("after Connection: close the connection is open: %+v", a)
 			}
 		},

@@ -42,6 +42,8 @@ type Answer struct {
 	Trailer http.Header
 	// Interim are the 1xx answers before it.
 	Interim []*http.Response
+	// Close says that the other side closes the connection after it.
+	Close bool
 	// Err is why the answer is not complete.
 	Err error
 }
@@ -59,7 +61,7 @@ func (c *Conn) Head(method string) (*Answer, *http.Response) {
 			a.Interim = append(a.Interim, resp)
 			continue
 		}
-		a.Status, a.Proto, a.Header = resp.StatusCode, resp.Proto, resp.Header
+		a.Status, a.Proto, a.Header, a.Close = resp.StatusCode, resp.Proto, resp.Header, resp.Close
 		return a, resp
 	}
 }

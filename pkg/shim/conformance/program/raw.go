@@ -20,7 +20,7 @@ var received atomic.Int64
 
 // raw is a server that does with each request what the request's X-Do field
 // says, byte for byte. Its arguments are where to listen, NETWORK:ADDRESS or
-// DELAY@NETWORK:ADDRESS (none: the port that it is told), and idle=DURATION
+// DELAY>NETWORK:ADDRESS (none: the port that it is told), and idle=DURATION
 // after which it closes connections on which no request comes.
 func raw(args []string) int {
 	idle, args := option(args, "idle")
@@ -37,7 +37,7 @@ func raw(args []string) int {
 }
 
 func listen(where string, idle time.Duration) error {
-	if delay, rest, ok := strings.Cut(where, "@"); ok {
+	if delay, rest, ok := strings.Cut(where, ">"); ok {
 		d, err := time.ParseDuration(delay)
 		if err != nil {
 			return err

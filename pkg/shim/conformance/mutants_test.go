@@ -1,0 +1,110 @@
+package conformance_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/internal/testtool"
+	"github.com/imgbuild/imgbuild/pkg/shim/conformance"
+)
+
+// mutant is the shim with one thing wrong.
+type mutant struct {
+	name string
+	file string // below pkg
+	old  string // exactly once in file
+	new  string
+	// breaks are the rules that must fail.
+	breaks string
+}
+
+// TestMutants compiles each mutant and expects that the rules which it breaks
+// fail. With -short only a sample.
+func TestMutants(t *testing.T) {
+	o := options(t, "shim")
+	for n, m := range mutants {
+		if testing.Short() && n%12 != 0 {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{} // compiling takes all of a core
+			defer func() { <-slots }()
+			flags, err := overlay(t.TempDir(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mo := options(t, fmt.Sprintf("mutant%d", n), flags...)
+			mo.Program, mo.Patience = o.Program, 20*time.Second
+			for _, name := range strings.Fields(m.breaks) {
+				if r := conformance.Run(t.Context(), mo, rule(t, name)); r.Kept() {
+					t.Errorf("%s does not see that %q became %q in %s", name, m.old, m.new, m.file)
+				}
+			}
+		})
+	}
+}
+
+var slots = make(chan struct{}, 2)
+
+// TestMutantsAreWhole: every rule is broken by a mutant.
+func TestMutantsAreWhole(t *testing.T) {
+	seen, names := map[string]bool{}, map[string]bool{}
+	for _, m := range mutants {
+		if names[m.name] || m.breaks == "" {
+			t.Errorf("%s is there twice or breaks nothing", m.name)
+		}
+		names[m.name] = true
+		for _, name := range strings.Fields(m.breaks) {
+			rule(t, name)
+			seen[name] = true
+		}
+		if _, err := overlay(t.TempDir(), m); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, r := range conformance.Rules() {
+		if !seen[r.Name] {
+			t.Errorf("no mutant breaks %s", r.Name)
+		}
+	}
+}
+
+func rule(t *testing.T, name string) conformance.Rule {
+	t.Helper()
+	rules := conformance.Rules()
+	i := slices.IndexFunc(rules, func(r conformance.Rule) bool { return r.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no rule %s", name)
+	}
+	return rules[i]
+}
+
+// overlay writes the mutant's file beside the checkout and returns the go
+// command's flags that put it in place of the real one.
+func overlay(dir string, m mutant) ([]string, error) {
+	path := filepath.Join(testtool.ModuleRoot(), "pkg", m.file)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(string(b), m.old); n != 1 {
+		return nil, fmt.Errorf("%s: %q is %d times in %s, want once", m.name, m.old, n, m.file)
+	}
+	changed := filepath.Join(dir, "mutant.go")
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), m.old, m.new, 1)), 0o644); err != nil {
+		return nil, err
+	}
+	list, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	return []string{"-overlay", file}, os.WriteFile(file, list, 0o644)
+}
