@@ -1,20 +1,10 @@
-// Package imgbuild holds what imgbuild carries of its own source: the shim,
-// which it compiles for every image that it makes.
-package imgbuild
-
-import (
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
-	"fmt"
-	"io/fs"
-	"path"
-	"slices"
-	"strings"
-	"sync"
-)
-
-//go:embed cmd/shim/*.go pkg/fc/*.go pkg/shim/*.go pkg/shim/*/*.go
+/
+// The packages that the shim is made of; a test compares them with its imports.
+//
+//go:embed cmd/shim/*.go pkg/fc/*.go pkg/shim/*.go
+//go:embed pkg/shim/clock/*.go pkg/shim/discovery/*.go pkg/shim/front/*.go pkg/shim/http1/*.go pkg/shim/http2/*.go
+//go:embed pkg/shim/journal/*.go pkg/shim/message/*.go pkg/shim/once/*.go pkg/shim/program/*.go pkg/shim/relay/*.go
+//go:embed pkg/shim/runtimeapi/*.go
 var shimSource embed.FS
 
 // SourceFile is one file of the shim's source.

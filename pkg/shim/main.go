@@ -1,11 +1,8 @@
 package shim
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
-
-	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // source is the hash of the shim's source, set by the linker (pkg/shimbuild).
@@ -25,13 +22,5 @@ func Main(args []string, env []string) int {
 		fmt.Printf("imgbuild shim, source %s, %s %s/%s\n", source, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	}
-	c, err := program.Resolve(r.Command, env)
-	if err != nil {
-		code := 1
-		if e, ok := errors.AsType[*program.StartError](err); ok {
-			code = e.Code
-		}
-		return complain(code, err)
-	}
-	return Run(r.Settings, c, env)
+	return Run(r.Settings, r.Command, env)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
@@ -223,7 +224,7 @@ func TestPostOnce(t *testing.T) {
 	c.ready()
 	resp := c.do("POST", "/", strings.NewReader("pay"))
 	b, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != 502 || !strings.Contains(string(b), ProgramClosedConnection) {
+	if resp.StatusCode != 502 || !strings.Contains(string(b), message.ProgramClosedConnection) {
 		t.Errorf("%d %s", resp.StatusCode, b)
 	}
 	time.Sleep(100 * time.Millisecond)
@@ -259,7 +260,7 @@ func TestStatus(t *testing.T) {
 		{"/invoke", 404, "", "404"},
 		{"/invoke", 200, "404", "404"},
 		{"/invoke", 500, "200", "200"},
-		{"/initialize", 404, "", "200"}, // a hook that the program does not know
+		{"/initialize", 404, "404", "404"},
 		{"/initialize", 500, "", "404"},
 		{"/http-invoke", 500, "", ""},
 		{"", 500, "", ""},

@@ -2,23 +2,40 @@ package shim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
+	"github.com/imgbuild/imgbuild/pkg/shim/front"
+	"github.com/imgbuild/imgbuild/pkg/shim/journal"
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
+	"github.com/imgbuild/imgbuild/pkg/shim/relay"
+	"github.com/imgbuild/imgbuild/pkg/shim/runtimeapi"
 )
 
 // supervisor is a running container: the program, and what is done for it.
 type supervisor struct {
-	settings  Settings
-	env       Environ
-	process   *program.Process
-	discovery *discovery.Finder
-	target    *discovery.Target
-	relay     relay
-	outputs   []*stream
+	settings Settings
+	env      Environ
+	log      *journal.Journal
+	front    *front.Front
+	servers  *servers
+	backend  atomic.Pointer[message.Backend]
+
+	// What follows is there where the program is a server, or may be one.
+	process *program.Process
+	finder  *discovery.Finder
+	target  *discovery.Target
+	relay   *relay.Relay
+	api     *runtimeapi.API
+	// listened: the program has listened, or polled, at some time.
+	listened atomic.Bool
+	watched  chan struct{} // closed when watch has ended
 
 	// expectsServer: this is a function, so it should listen at some time.
 	expectsServer bool
@@ -27,42 +44,83 @@ type supervisor struct {
 
 	// Only watch uses these. guess: the target is a port that the program
 	// was not told; warned: the user knows.
-	serving, guess, warned bool
+	serving, guess, warned, late bool
 }
 
-// Run starts the program, keeps it until it ends and returns the exit code of
-// the container. env is the shim's own environment.
-func Run(settings Settings, c *program.Command, env Environ) int {
+// Run starts the program that args name, keeps it until it ends and returns
+// the exit code of the container. env is the shim's own environment.
+func Run(settings Settings, args []string, env Environ) int {
 	program.AdoptOrphans()
 	signals := catch()
-	s := &supervisor{
-		settings: settings, env: env,
-		discovery:     discovery.NewFinder(),
-		expectsServer: c.Function || env.onPlatform(),
-		stopping:      make(chan struct{}),
-		fatal:         make(chan error, 1),
-	}
-	j := newJournal()
-	files, err := s.outputFiles(j)
+	s, err := newSupervisor(settings, env)
 	if err != nil {
 		return complain(1, err)
 	}
-	p, err := program.Start(c, childEnviron(settings, env), files)
+	c, err := program.Resolve(args, env)
+	if err == nil {
+		s.expectsServer = c.Function || env.onPlatform()
+		err = s.begin(c)
+	}
 	if err != nil {
-		return complain(err.(*program.StartError).Code, err)
+		return s.notStarted(err, len(args) == 0, signals)
 	}
-	for _, o := range s.outputs {
-		o.write.Close()
-		go o.pump()
-	}
-	s.process = p
-	s.target = discovery.NewTarget(p, settings.Ready)
-	s.relay = newHTTPRelay(s.target, j)
-	go s.watch()
-
 	code, stopped := s.supervise(signals)
+	if s.process != nil && !stopped {
+		s.ended(code, signals)
+	}
 	s.leave(stopped)
 	return code
+}
+
+func newSupervisor(settings Settings, env Environ) (*supervisor, error) {
+	s := &supervisor{
+		settings: settings, env: env,
+		stopping: make(chan struct{}),
+		watched:  make(chan struct{}),
+		fatal:    make(chan error, 1),
+	}
+	var err error
+	s.log, err = journal.New(journal.Options{Stdout: os.Stdout, Stderr: os.Stderr,
+		RequestLog: settings.RequestLog, JSON: settings.JSONLog, Mask: settings.Mask, Tail: settings.ErrorLines})
+	if err != nil {
+		return nil, err
+	}
+	s.front = front.New(front.Options{
+		Backend: func() message.Backend { return *s.backend.Load() }, Log: s.log,
+		Timeout: settings.Timeout, Concurrency: settings.Concurrency, Queue: settings.Queue, BodyLimit: settings.BodyLimit,
+		PassHooks: settings.PassHooks, ErrorFrom: settings.ErrorFrom, ErrorLines: settings.ErrorLines,
+	})
+	s.servers = newServers(s.front, settings.HeaderLimit, s.panicked)
+	return s, s.serveMetrics()
+}
+
+// use makes b answer calls from now on.
+func (s *supervisor) use(b message.Backend) { s.backend.Store(&b) }
+
+// begin starts what answers calls.
+func (s *supervisor) begin(c *program.Command) error {
+	if s.settings.Mode == ModeExec {
+		return s.beginExec(c)
+	}
+	s.finder = discovery.NewFinder()
+	env := childEnviron(s.settings, s.env)
+	if addr, err := s.serveAPI(); err != nil {
+		return err
+	} else if addr != "" {
+		env = env.with(apiVariable, addr)
+	}
+	out, stderr := s.log.Files()
+	p, err := program.Start(c, env, [3]*os.File{os.Stdin, out, stderr})
+	if err != nil {
+		return err
+	}
+	s.log.Start()
+	s.process = p
+	s.target = discovery.NewTarget(p, s.settings.Ready)
+	s.relay = relay.New(relay.Options{Dial: s.target.Dial, Generation: s.target.Generation, Explain: s.target.Explain})
+	s.use(s.relay)
+	go s.watch()
+	return nil
 }
 
 // leave answers what is still in flight, lets the program's last output
@@ -70,7 +128,10 @@ func Run(settings Settings, c *program.Command, env Environ) int {
 func (s *supervisor) leave(stopped bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	s.relay.shutdown(ctx)
+	if s.api != nil && s.process != nil {
+		s.api.End(s.process.Failure())
+	}
+	s.servers.shutdown(ctx)
 	program.KillAll()
 	var stop <-chan struct{}
 	if stopped {
@@ -78,62 +139,43 @@ func (s *supervisor) leave(stopped bool) {
 		defer cancel()
 		stop = limit.Done()
 	}
-	for _, o := range s.outputs {
-		o.drain(stop)
+	s.log.Drain(stop)
+}
+
+// listen binds the shim's port and serves on it. taken is as for bind.
+func (s *supervisor) listen(listeners []net.Listener) {
+	s.serving = true
+	for _, l := range listeners {
+		go func() {
+			if err := s.servers.serve(l); err != nil {
+				s.fail(err)
+			}
+		}()
 	}
 }
 
-// outputFiles are the program's standard files. Output goes through the shim
-// only where log lines are to be put into it, and never where it is a
-// terminal: the program would not know it any more.
-func (s *supervisor) outputFiles(j *journal) ([3]*os.File, error) {
-	files := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
-	if s.settings.RequestLog == "off" || program.IsTerminal(os.Stdout) {
-		if s.settings.RequestLog == "on" {
-			j.out = &stream{out: os.Stdout}
-		}
-		return files, nil
-	}
-	out, err := newStream(os.Stdout, j.drop)
-	if err != nil {
-		return files, err
-	}
-	s.outputs = append(s.outputs, out)
-	j.out, files[1] = out, out.write
-	switch {
-	case program.IsTerminal(os.Stderr):
-	case sameFile(os.Stdout, os.Stderr):
-		files[2] = out.write // one pipe keeps the order of 2>&1
+// fail ends the container for a reason of the shim's own.
+func (s *supervisor) fail(err error) {
+	select {
+	case s.fatal <- err:
 	default:
-		e, err := newStream(os.Stderr, j.drop)
-		if err != nil {
-			return files, err
-		}
-		s.outputs = append(s.outputs, e)
-		files[2] = e.write
 	}
-	return files, nil
 }
 
-// say writes one line of the shim's own to stderr.
-func (s *supervisor) say(format string, args ...any) {
-	text := "shim: " + fmt.Sprintf(format, args...) + "\n"
-	for _, o := range s.outputs {
-		if o.out == os.Stderr {
-			o.line(text)
-			return
-		}
-	}
-	fmt.Fprint(os.Stderr, text)
+func (s *supervisor) panicked(v any) {
+	s.log.Say("an error in the shim itself ended a request: %v; please report it", v)
 }
 
+// complain is for errors before there is a log.
 func complain(code int, err error) int {
 	fmt.Fprintf(os.Stderr, "shim: %v\n", err)
 	return code
 }
 
-func sameFile(a, b *os.File) bool {
-	x, errX := a.Stat()
-	y, errY := b.Stat()
-	return errX == nil && errY == nil && os.SameFile(x, y)
+// startCode is the exit code for an error of starting.
+func startCode(err error) (int, *message.Failure) {
+	if e, ok := errors.AsType[*program.StartError](err); ok {
+		return e.Code, e.Failure()
+	}
+	return 1, &message.Failure{Status: 502, Type: message.ProgramNotStarted, Message: err.Error()}
 }

@@ -21,6 +21,10 @@ func catch() chan os.Signal {
 // supervise forwards signals until the program ends and returns its exit code,
 // and whether the shim was told to stop.
 func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool) {
+	var ended <-chan struct{}
+	if s.process != nil {
+		ended = s.process.Done()
+	}
 	var late <-chan struct{}
 	drained := make(chan struct{})
 	end := func() {
@@ -31,39 +35,48 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 			go func() { defer close(drained); s.drainRequests() }()
 			return
 		}
-		s.process.Signal(syscall.SIGTERM) // asked twice: no more draining
+		s.pass(syscall.SIGTERM) // asked twice: no more draining
 	}
-	failed := false
 	for {
 		select {
-		case <-s.process.Done():
-			if failed {
-				return 1, stopped
+		case <-ended:
+			if code == 0 {
+				code = s.process.Code()
 			}
-			return s.process.Code(), stopped
+			return code, stopped
 		case sig := <-signals:
-			switch n, _ := sig.(syscall.Signal); n {
-			case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
+			switch n, _ := sig.(syscall.Signal); {
+			case n == syscall.SIGCHLD, n == syscall.SIGURG, n == syscall.SIGPIPE:
 				// Ours: the reaper's, the Go scheduler's, and what a write
 				// to an output that nobody reads gives to this process.
-			case syscall.SIGTERM:
+			case n == syscall.SIGTERM, n == syscall.SIGINT && s.process == nil:
 				end()
 			default:
-				s.process.Signal(n)
+				s.pass(n)
 			}
 		case <-drained:
-			drained = nil
-			s.process.Signal(syscall.SIGTERM)
+			if drained = nil; s.process == nil {
+				return code, stopped
+			}
+			s.pass(syscall.SIGTERM)
 		case <-late:
-			late = nil
-			s.process.Kill()
+			if late = nil; s.process != nil {
+				s.process.Kill()
+			}
 		case err := <-s.fatal:
-			s.say("%v; the program is ended", err)
-			failed = true
+			s.log.Say("%v; the program is ended", err)
+			code = 1
 			if !stopped {
 				end()
 			}
 		}
+	}
+}
+
+// pass gives a signal to the program.
+func (s *supervisor) pass(n syscall.Signal) {
+	if s.process != nil {
+		s.process.Signal(n)
 	}
 }
 
@@ -72,5 +85,5 @@ func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool
 func (s *supervisor) drainRequests() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.Grace*4/5)
 	defer cancel()
-	s.relay.shutdown(ctx)
+	s.servers.shutdown(ctx)
 }

@@ -26,12 +26,13 @@ const (
 // watch follows where the program listens. It opens the shim's port when the
 // program is ready, keeps the target up to date, and ends with the program.
 func (s *supervisor) watch() {
+	defer close(s.watched)
 	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
 	started := time.Now()
 	var last []discovery.Address
 	since, refused := started, time.Time{}
 	for {
-		found, err := s.discovery.Find()
+		found, err := s.finder.Find()
 		now := time.Now()
 		if !slices.Equal(found, last) {
 			last, since = slices.Clone(found), now
@@ -39,12 +40,16 @@ func (s *supervisor) watch() {
 		taken := onPort(found, own)
 		addrs, ok := s.locate(found, taken, told, own, now.Sub(since), err)
 		if ok {
+			s.listened.Store(true)
 			s.target.Set(addrs...)
+		} else {
+			s.overdue(now.Sub(started))
 		}
 		expected := s.expectsServer && now.Sub(started) > s.settings.Ready-min(beforeReady, s.settings.Ready/4)
 		if !s.serving && (ok || expected) {
 			switch err := s.open(taken); {
 			case errors.Is(err, errOwned):
+				s.listened.Store(true)
 				return
 			case errors.Is(err, syscall.EADDRINUSE) && (refused.IsZero() || now.Sub(refused) < stranger):
 				if refused.IsZero() {
@@ -58,6 +63,34 @@ func (s *supervisor) watch() {
 		if !s.pause(now.Sub(started), ok, !s.guess) {
 			return
 		}
+		select {
+		case <-s.polled():
+			if !ok || s.guess {
+				s.servePolling(taken)
+				return
+			}
+		default:
+		}
+	}
+}
+
+// servePolling serves a program that listens nowhere, but polls the runtime
+// API.
+func (s *supervisor) servePolling(taken []netip.AddrPort) {
+	s.listened.Store(true)
+	s.use(s.api)
+	if !s.serving {
+		if err := s.open(taken); err != nil {
+			s.fail(err)
+		}
+	}
+}
+
+// overdue says once that the program should listen by now.
+func (s *supervisor) overdue(age time.Duration) {
+	if s.expectsServer && age > s.settings.Ready && !s.late && !s.listened.Load() {
+		s.late = true
+		s.log.Say("the program has listened on no port for %s; it must serve HTTP on the port in PORT, or on any other (SHIM_READY_TIMEOUT)", s.settings.Ready)
 	}
 }
 
@@ -76,7 +109,7 @@ func (s *supervisor) locate(found []discovery.Address, taken []netip.AddrPort, t
 	}
 	if s.guess = ok && !c.Told; s.guess && c.Others > 0 && !s.warned {
 		s.warned = true
-		s.say("the program listens in several places; requests go to %s; set SHIM_TARGET to choose", c.Addrs[0])
+		s.log.Say("the program listens in several places; requests go to %s; set SHIM_TARGET to choose", c.Addrs[0])
 	}
 	return discovery.DialAddrs(c.Addrs), ok
 }
@@ -95,17 +128,7 @@ func (s *supervisor) open(taken []netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	s.serving = true
-	for _, l := range listeners {
-		go func() {
-			if err := s.relay.serve(l); err != nil {
-				select {
-				case s.fatal <- err:
-				default:
-				}
-			}
-		}()
-	}
+	s.listen(listeners)
 	return nil
 }
 
@@ -123,9 +146,12 @@ func (s *supervisor) pause(age time.Duration, ready, sure bool) bool {
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
-	look := s.target.Look
+	look, polled := s.target.Look, s.polled()
 	if !s.serving {
 		look = nil
+	}
+	if ready && sure {
+		polled = nil // it is a server that also polls something
 	}
 	select {
 	case <-s.process.Done():
@@ -133,6 +159,8 @@ func (s *supervisor) pause(age time.Duration, ready, sure bool) bool {
 	case <-s.stopping:
 		return false
 	case <-look:
+		return true
+	case <-polled:
 		return true
 	case <-t.C:
 		return true

@@ -26,10 +26,9 @@ import (
 func goMod() string { return "module " + imgbuild.Module + "\n\ngo 1.26\n" }
 
 // buildArgs are the go command's arguments. No path, build id or version
-// control state gets into the file. HTTP/2 is left out: the shim does not
-// speak it, and it is half a megabyte.
+// control state gets into the file.
 func buildArgs(out string) []string {
-	return []string{"build", "-o", out, "-trimpath", "-buildvcs=false", "-pgo=off", "-tags", "nethttpomithttp2",
+	return []string{"build", "-o", out, "-trimpath", "-buildvcs=false", "-pgo=off",
 		"-ldflags", "-s -w -buildid= -X " + imgbuild.Module + "/pkg/shim.source=" + imgbuild.ShimSourceHash()[:12],
 		"./cmd/shim"}
 }
