@@ -26,15 +26,19 @@ type span struct {
 
 func newDecoder() *decoder { return &decoder{table: table{limit: tableSize}} }
 
-var errBlock = errors.New("wrong header block")
+var (
+	errBlock   = errors.New("wrong header block")
+	errInteger = errors.New("an integer of more than 32 bits in a header block")
+	errUpdate  = errors.New("a wrong update of the table's size in a header block")
+)
 
 // decode appends the fields of a block to h. Where they count for more than
 // limit bytes, it returns fits false and only part of them, but still keeps
 // the table in step. An error must end the connection.
 func (d *decoder) decode(h message.Header, block []byte, limit int) (fields message.Header, fits bool, err error) {
 	d.literal, d.spans = d.literal[:0], d.spans[:0]
-	size := 0
-	for first := true; len(block) > 0; first = false {
+	size, updates := 0, 0
+	for len(block) > 0 {
 		var name, value span
 		switch b := block[0]; {
 		case b&0x80 != 0: // indexed field (6.1)
@@ -44,22 +48,11 @@ func (d *decoder) decode(h message.Header, block []byte, limit int) (fields mess
 			}
 			name, value = span{s: f.Name}, span{s: f.Value}
 		case b&0xe0 == 0x20: // size update (6.3), only where a block begins
-			var n uint64
-			if n, block, err = readInteger(block, 5); err != nil {
+			if updates++; updates > 2 || size > 0 { // the smallest and then the last (4.2)
+				return h, false, errUpdate
+			}
+			if block, err = d.resize(block); err != nil {
 				return h, false, err
-			}
-			if !first || n > tableSize {
-				return h, false, errBlock
-			}
-			d.table.setLimit(int(n))
-			if len(block) > 0 && block[0]&0xe0 == 0x20 { // the smallest and then the last (4.2)
-				if n, block, err = readInteger(block, 5); err != nil {
-					return h, false, err
-				}
-				if n > tableSize {
-					return h, false, errBlock
-				}
-				d.table.setLimit(int(n))
 			}
 			continue
 		default: // literal: with incremental indexing (6.2.1), without (6.2.2), never indexed (6.2.3)
@@ -105,6 +98,19 @@ func (d *decoder) collect(h message.Header) message.Header {
 		h = append(h, message.Field{Name: text(d.spans[i]), Value: text(d.spans[i+1])})
 	}
 	return h
+}
+
+// resize takes a size update, which may not exceed what we announced.
+func (d *decoder) resize(block []byte) ([]byte, error) {
+	n, rest, err := readInteger(block, 5)
+	if err != nil {
+		return nil, err
+	}
+	if n > tableSize {
+		return nil, errUpdate
+	}
+	d.table.setLimit(int(n))
+	return rest, nil
 }
 
 func (d *decoder) indexed(block []byte, prefix int) (message.Field, []byte, error) {
@@ -191,6 +197,9 @@ func readInteger(b []byte, prefix int) (uint64, []byte, error) {
 		if b = b[1:]; !more {
 			return n, b, nil
 		}
+	}
+	if len(b) > 0 {
+		return 0, nil, errInteger
 	}
 	return 0, nil, errBlock
 }
