@@ -26,7 +26,7 @@ func keyOf(call fc.Call, id string) key {
 
 // calls are those in flight, and the last few that have ended.
 type calls struct {
-	ids bool // idOf will be asked
+	ids bool // alone and named will be asked
 
 	mu    sync.Mutex
 	known map[key]call
@@ -39,6 +39,7 @@ type calls struct {
 type call struct {
 	id     string // only where calls.ids
 	open   int32  // requests of this id in flight
+	kept   int32  // how often it stands in calls.ended
 	failed bool   // as the program's own End line says
 }
 
@@ -66,17 +67,20 @@ func (c *calls) end(k key) (failed bool) {
 	defer c.mu.Unlock()
 	known := c.known[k]
 	known.open--
+	known.kept++
 	c.known[k] = known
 	c.open--
 	c.only ^= k
-	if known.open > 0 {
-		return known.failed
-	}
-	if old := c.ended[c.next]; old != 0 && c.known[old].open == 0 {
-		delete(c.known, old)
-	}
+	last := c.ended[c.next]
 	c.ended[c.next] = k
 	c.next = (c.next + 1) % remembered
+	if old, ok := c.known[last]; ok {
+		if old.kept--; old.kept > 0 || old.open > 0 {
+			c.known[last] = old
+		} else {
+			delete(c.known, last)
+		}
+	}
 	return known.failed
 }
 
@@ -123,14 +127,21 @@ func mayBeCopy(b []byte) bool {
 // minID is how long an id must be to be found in a line of the program.
 const minID = 16
 
-// idOf is the id of the request that a line belongs to: the one whose id the
-// line carries, or the only one in flight. "" where that is not known.
-func (c *calls) idOf(line []byte) string {
+// alone is the id of the only request in flight, "" where there is none or
+// more than one.
+func (c *calls) alone() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open == 1 {
-		return c.known[c.only].id
+	if c.open != 1 {
+		return ""
 	}
+	return c.known[c.only].id
+}
+
+// named is the id of a request in flight that a line carries, or "".
+func (c *calls) named(line []byte) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.open == 0 {
 		return ""
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+var newline = []byte("\n")
+
 // gate is the last step of a stream: the program's bytes come in, and go out
 // with the shim's own lines between. Its methods are called under stream.mu.
 type gate struct {
@@ -38,7 +40,7 @@ func (g *gate) init(s *stream) {
 		g.first = g.veil.pass
 	}
 	if s.j.options.JSON {
-		g.json = &objects{stream: s.name, idOf: s.j.calls.idOf, put: g.put}
+		g.json = &objects{stream: s.name, calls: &s.j.calls, put: g.put}
 	}
 }
 
@@ -46,9 +48,9 @@ func (g *gate) init(s *stream) {
 func (g *gate) pass(b []byte) {
 	before := g.taken
 	g.taken += int64(len(b))
-	g.heard = time.Now()
 	g.first(b)
 	g.flush()
+	g.heard = time.Now()
 	switch {
 	case !g.held():
 		g.holding = -1
@@ -142,8 +144,9 @@ func (g *gate) cut() {
 	}
 	if g.json != nil {
 		g.json.release()
+		g.json.rest = false
 	} else {
-		g.put([]byte("\n"))
+		g.put(newline)
 	}
 	g.unended = 0
 	g.s.half.Store(false)

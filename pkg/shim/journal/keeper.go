@@ -15,7 +15,7 @@ const (
 	// silence. One that goes on is cut when the shim's have waited for longLine
 	// (shortLine where it is below longBytes, as rows of dots are).
 	shortLine = time.Second
-	longLine  = 10 * time.Second
+	longLine  = time.Minute
 	longBytes = 64 << 10
 	// halfObject is the silence after which the beginning of a line becomes a
 	// JSON object.
@@ -123,16 +123,17 @@ func (s *stream) look() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	silence := time.Since(s.heard)
-	if silence >= patience {
+	silent := silence >= patience && s.written() == s.taken
+	if silent {
 		s.release()
 	}
 	half := s.json != nil && len(s.json.line) > 0
-	if half && silence >= halfObject {
+	if half && silent && silence >= halfObject {
 		s.json.release()
 		s.flush()
 		half = false
 	}
-	if s.queue.any.Load() && (s.unended == 0 || s.mayCut(silence)) {
+	if s.queue.any.Load() && (s.unended == 0 || (silent || s.tooLong())) {
 		s.cut()
 		s.own()
 		s.flush()
@@ -140,12 +141,9 @@ func (s *stream) look() bool {
 	return !s.queue.any.Load() && !s.held() && !half
 }
 
-// mayCut says whether the shim's lines no longer wait for the program to end
-// its line.
-func (s *stream) mayCut(silence time.Duration) bool {
-	if silence >= patience && s.written() == s.taken {
-		return true
-	}
+// tooLong says whether the shim's lines no longer wait for the program to end
+// its line, although it is writing.
+func (s *stream) tooLong() bool {
 	limit := longLine
 	if s.unended < longBytes {
 		limit = shortLine

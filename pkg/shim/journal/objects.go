@@ -14,10 +14,11 @@ const maxObject = 256 << 10
 // objects makes each line a JSON object. Lines that are one pass unchanged.
 type objects struct {
 	stream string
-	idOf   func(line []byte) string
+	calls  *calls
 	put    func([]byte)
 
 	line []byte // the beginning of a line, without its end
+	id   string // of the only request in flight when the line began
 	rest bool   // line goes on where a partial object has ended
 	buf  []byte
 }
@@ -34,7 +35,10 @@ type object struct {
 func (o *objects) pass(b []byte) {
 	now := time.Now()
 	for len(b) > 0 {
-		line, after, ended := bytes.Cut(b, []byte("\n"))
+		if len(o.line) == 0 && !o.rest {
+			o.id = o.calls.alone()
+		}
+		line, after, ended := bytes.Cut(b, newline)
 		if room := maxObject - len(o.line); len(line) > room {
 			n := room
 			for n > room-utf8.UTFMax && n > 0 && !utf8.RuneStart(line[n]) {
@@ -69,11 +73,15 @@ func (o *objects) release() {
 func (o *objects) send(now time.Time, line []byte, partial bool) {
 	if !partial && !o.rest && isObject(line) {
 		o.put(line)
-		o.put([]byte("\n"))
+		o.put(newline)
 		return
 	}
 	if len(line) > 0 || !o.rest {
-		o.buf = appendObject(o.buf[:0], object{now, o.stream, o.idOf(line), line, partial})
+		id := o.id
+		if id == "" {
+			id = o.calls.named(line)
+		}
+		o.buf = appendObject(o.buf[:0], object{now, o.stream, id, line, partial})
 		o.put(o.buf)
 	}
 	o.rest = partial

@@ -31,7 +31,6 @@ type stream struct {
 	in, write *os.File
 	inFD      int
 	outFD     int
-	done      chan struct{} // closed when the program's output has ended
 
 	readMu sync.Mutex
 	read   int64 // bytes that came out of the pipe
@@ -53,23 +52,19 @@ type stream struct {
 // newStream makes a stream to out, with a pipe where the program's output is
 // to pass.
 func (j *Journal) newStream(name string, out *os.File, through bool) (*stream, error) {
-	s := &stream{j: j, name: name, out: out, outFD: int(out.Fd()), done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	s := &stream{j: j, name: name, out: out, closed: !through, wake: make(chan struct{}, 1)}
 	s.gate.init(s)
+	var err error
+	if s.outFD, err = descriptor(out); err != nil {
+		return nil, err
+	}
 	if through {
-		var err error
 		if s.in, s.write, err = os.Pipe(); err != nil {
 			return nil, err
 		}
-		conn, err := s.in.SyscallConn()
-		if err != nil {
+		if s.inFD, err = descriptor(s.in); err != nil {
 			return nil, err
 		}
-		if err := conn.Control(func(fd uintptr) { s.inFD = int(fd) }); err != nil {
-			return nil, err
-		}
-	} else {
-		close(s.done)
-		s.closed = true
 	}
 	go s.keep()
 	return s, nil
@@ -100,7 +95,6 @@ func (s *stream) start() {
 // pump carries the program's output until every process has closed it, or
 // nobody reads it any more: then the program gets SIGPIPE as without a shim.
 func (s *stream) pump() {
-	defer close(s.done)
 	conn, err := s.in.SyscallConn()
 	if err != nil {
 		return
@@ -119,6 +113,9 @@ func (s *stream) pump() {
 			return failed != syscall.EAGAIN
 		})
 		ended := err != nil || failed != nil || n == 0
+		if s != s.j.out {
+			s.j.out.flushNow(false) // Start lines come before stderr, too
+		}
 		s.mu.Lock()
 		if ended {
 			s.finish()
@@ -127,9 +124,6 @@ func (s *stream) pump() {
 		}
 		broken := s.broken
 		s.mu.Unlock()
-		if s != s.j.out && s.j.out.queue.any.Load() {
-			s.j.out.flushNow(false) // Start lines come before stderr, too
-		}
 		if ended || broken {
 			s.readMu.Lock()
 			s.closed = true

@@ -53,13 +53,19 @@ func read(fd int, buf []byte) (int, error) {
 
 func isTerminal(f *os.File) bool {
 	var termios [64]byte // struct termios of asm-generic/termbits.h is shorter
+	fd, err := descriptor(f)
+	return err == nil && ioctl(fd, tcgets, unsafe.Pointer(&termios)) == nil
+}
+
+// descriptor is f.Fd() without its effect on how f blocks. It is valid until f
+// is closed.
+func descriptor(f *os.File) (fd int, err error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
-		return false
+		return -1, err
 	}
-	terminal := false
-	_ = conn.Control(func(fd uintptr) { terminal = ioctl(int(fd), tcgets, unsafe.Pointer(&termios)) == nil })
-	return terminal
+	err = conn.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
 }
 
 func sameFile(a, b *os.File) bool {

@@ -53,7 +53,7 @@ func (t *tail) note(p *partial, b []byte) {
 		p.text = p.text[:0]
 	}
 	for len(b) > 0 {
-		line, after, ended := bytes.Cut(b, []byte("\n"))
+		line, after, ended := bytes.Cut(b, newline)
 		p.text = append(p.text, line[:min(len(line), maxTailLine-len(p.text))]...)
 		if ended {
 			t.add(bytes.TrimSuffix(p.text, []byte("\r")))
