@@ -1,4 +1,19 @@
-/
+// Package imgbuild holds what imgbuild carries of its own source: the shim,
+// which it compiles for every image that it makes.
+package imgbuild
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+)
+
 // The packages that the shim is made of; a test compares them with its imports.
 //
 //go:embed cmd/shim/*.go pkg/fc/*.go pkg/shim/*.go
