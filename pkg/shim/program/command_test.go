@@ -111,3 +111,47 @@ func write(t *testing.T, path, content string, mode os.FileMode) {
 		t.Fatal(err)
 	}
 }
+
+// TestFunction: what runs in a container that was given no command.
+func TestFunction(t *testing.T) {
+	dir := t.TempDir()
+	code, adapter := filepath.Join(dir, "code"), filepath.Join(dir, "adapter")
+	env := []string{"FC_FUNC_CODE_PATH=" + code, "FC_FUNCTION_HANDLER=index.handler", "PATH=" + dir}
+	says := func(want string, args ...string) {
+		t.Helper()
+		c, err := resolve(args, env, adapter, filepath.Join(dir, "no-env"))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = strings.Join(append([]string{c.Path, c.Dir}, c.Argv...), " ")
+		}
+		if !strings.Contains(got, want) || strings.Contains(got, "\n") {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if err == nil && c.Function != (len(args) == 0) {
+			t.Errorf("%v is a function: %t", args, c.Function)
+		}
+	}
+	says("no " + code + "/bootstrap (no such file or directory); add an executable bootstrap")
+	says(`as FC_FUNCTION_HANDLER names it (here "index.handler"), needs the node or typescript image`)
+	write(t, adapter, "#!/usr/bin/env node\n", 0o755)
+	write(t, filepath.Join(dir, "node"), "#!/bin/sh\n", 0o755)
+	says("there is no function: the folder " + code + " is not there")
+	if err := os.Mkdir(code, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	says(dir + "/node " + code + " node " + adapter)
+	write(t, filepath.Join(code, "bootstrap"), "#!/bin/sh\n", 0o644)
+	says("bootstrap is not executable")
+	write(t, filepath.Join(code, "bootstrap"), "#!/bin/sh\n", 0o755)
+	says(code + "/bootstrap " + code + " " + code + "/bootstrap")
+	says(dir+"/node  node x.js", "node", "x.js") // arguments come first
+	if err := os.Remove(filepath.Join(code, "bootstrap")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(code, "bootstrap")); err != nil {
+		t.Fatal(err)
+	}
+	says("bootstrap does not exist") // a broken link is meant to be one
+}

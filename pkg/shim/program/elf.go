@@ -14,9 +14,10 @@ type elfFile struct {
 	Machine string
 	// Linker is the dynamic linker (PT_INTERP), "" for a static file.
 	Linker string
-	// Needed are the shared libraries (DT_NEEDED), RunPath where it wants
-	// them to be looked for (DT_RUNPATH or the older DT_RPATH).
-	Needed, RunPath []string
+	// Needed are the shared libraries (DT_NEEDED). RunPath is where it wants
+	// them to be looked for (DT_RUNPATH); the older RPath (DT_RPATH) counts
+	// for what they need in turn as well.
+	Needed, RunPath, RPath []string
 }
 
 // Limits of what is read of a file, which may be anything.
@@ -105,19 +106,21 @@ func (e *elfFile) readDynamic(r io.ReaderAt, dynamic segment, loads []segment) {
 	table := make([]byte, min(dynamic.bytes, maxDynamic))
 	n, _ := r.ReadAt(table, int64(dynamic.offset))
 	table = table[:n]
-	var needed, paths []uint64
+	var needed, runPaths, rPaths []uint64
 	var strings uint64
-	for ; len(table) >= 16; table = table[16:] {
+	for ended := false; len(table) >= 16 && !ended; table = table[16:] {
 		value := binary.LittleEndian.Uint64(table[8:])
 		switch binary.LittleEndian.Uint64(table) {
 		case dtNeeded:
 			needed = append(needed, value)
-		case dtRPath, dtRunPath:
-			paths = append(paths, value)
+		case dtRunPath:
+			runPaths = append(runPaths, value)
+		case dtRPath:
+			rPaths = append(rPaths, value)
 		case dtStrTab:
 			strings = value
 		case dtNull:
-			table = nil
+			ended = true
 		}
 	}
 	// The table of strings is given by its address in memory.
@@ -135,8 +138,11 @@ func (e *elfFile) readDynamic(r io.ReaderAt, dynamic segment, loads []segment) {
 			e.Needed = append(e.Needed, name)
 		}
 	}
-	for _, p := range paths {
+	for _, p := range runPaths {
 		e.RunPath = append(e.RunPath, splitPath(readString(r, at+p))...)
+	}
+	for _, p := range rPaths {
+		e.RPath = append(e.RPath, splitPath(readString(r, at+p))...)
 	}
 }
 

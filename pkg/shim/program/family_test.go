@@ -2,9 +2,8 @@ package program
 
 import (
 	"os"
-	"os/exec"
+	"slices"
 	"testing"
-	"time"
 )
 
 func TestParseStat(t *testing.T) {
@@ -24,26 +23,19 @@ func TestParseStat(t *testing.T) {
 // TestDescendantsBothWays: a tree of processes is found by what the kernel
 // lists of each thread's children, and by every process's parent.
 func TestDescendantsBothWays(t *testing.T) {
-	cmd := exec.Command("sh", "-c", "(sleep 60; :) & sleep 60; :")
-	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { killGroup(cmd.Process.Pid); _ = cmd.Wait() }()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		all, found := allChildren(), 0
-		for queue := all[cmd.Process.Pid]; len(queue) > 0; queue = queue[1:] {
+	p, _ := begin(t, "sh", "-c", "(sleep 60; :) & sleep 60; :")
+	eventually(t, "three processes below the shell, found both ways", func() bool {
+		all, found := allChildren(), []int{}
+		for queue := all[p.PID()]; len(queue) > 0; queue = queue[1:] {
 			queue = append(queue, all[queue[0]]...)
-			found++
+			found = append(found, queue[0])
 		}
-		if found == 3 && len(Descendants(cmd.Process.Pid)) == 3 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d processes by their parents, %v by their children; want 3", found, Descendants(cmd.Process.Pid))
-		}
-	}
-	if all := Descendants(os.Getpid()); len(all) < 4 {
-		t.Errorf("%v are below the test, want the 4 at least", all)
+		below := Descendants(p.PID())
+		slices.Sort(below)
+		slices.Sort(found)
+		return len(found) == 3 && slices.Equal(found, below)
+	})
+	if all := Descendants(os.Getpid()); !slices.Contains(all, p.PID()) {
+		t.Errorf("%v are below the test, want %d to be among them", all, p.PID())
 	}
 }

@@ -18,7 +18,8 @@ func missingLibrary(path string, env []string) (library, neededBy string) {
 	if !ok || main.Linker == "" {
 		return "", ""
 	}
-	folders := append(splitPath(getenv(env, "LD_LIBRARY_PATH")), systemFolders(main.Linker)...)
+	folders := expandOrigin(main.RPath, path)
+	folders = append(append(folders, splitPath(getenv(env, "LD_LIBRARY_PATH"))...), systemFolders(main.Linker)...)
 	seen := map[string]bool{filepath.Base(main.Linker): true}
 	for queue := []string{path}; len(queue) > 0 && len(seen) < maxLibraries; queue = queue[1:] {
 		file := queue[0]
@@ -28,7 +29,7 @@ func missingLibrary(path string, env []string) (library, neededBy string) {
 				continue
 			}
 			seen[name] = true
-			found := findLibrary(name, append(expandOrigin(e.RunPath, file), folders...))
+			found := findLibrary(name, append(expandOrigin(append(e.RPath, e.RunPath...), file), folders...))
 			switch {
 			case found == "" && isMusl(main.Linker) && strings.HasPrefix(name, "libc."):
 				// musl's C library is its dynamic linker.
