@@ -253,12 +253,12 @@ func (x *exchange) finish() bool {
 		x.Abort()
 		return false
 	case x.body != nil && !x.body.drain(x.keep):
-		x.c.linger()
+		x.c.linger(lingerTime)
 		return false
 	case x.keep:
 		return true
 	case x.ours || x.c.in.Buffered() > 0:
-		x.c.linger()
+		x.c.linger(lingerShort)
 	}
 	return false
 }

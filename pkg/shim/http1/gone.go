@@ -60,7 +60,7 @@ func (s *Server) sweep() {
 			}
 		}
 		clear(conns)
-		if idle < sweepIdle {
+		if idle < sweepIdle && len(conns) > 0 {
 			continue
 		}
 		s.sweeper.running.Store(false)

@@ -8,10 +8,15 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
-// lingerTime is how long what a client still sends is read and dropped after
-// the last answer (RFC 9112, section 9.6): a connection that is closed with
-// something unread is reset, and the client loses the answer.
-const lingerTime = 5 * time.Second
+// How long what a client still sends is read and dropped after the last answer
+// (RFC 9112, section 9.6): a connection that is closed with something unread is
+// reset, and the client loses the answer. lingerTime is for clients that are in
+// the middle of sending, lingerShort for those that may just have sent another
+// request.
+const (
+	lingerTime  = 5 * time.Second
+	lingerShort = 500 * time.Millisecond
+)
 
 // refuse answers a request that could not be read, where there is a client to
 // answer to.
@@ -32,18 +37,18 @@ func (c *conn) refuse(err error) {
 	_ = c.out.Begin(Framing{Kind: Length, Length: int64(len(body))})
 	_, _ = c.out.Write(body)
 	if c.out.End(nil) == nil {
-		c.linger()
+		c.linger(lingerTime)
 	}
 }
 
 // linger ends the connection without a reset: no more is sent, and what still
 // comes is dropped until the client closes as well.
-func (c *conn) linger() {
+func (c *conn) linger(limit time.Duration) {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = c.nc.SetReadDeadline(time.Now().Add(limit))
 	for {
 		c.in.Discard(c.in.Buffered())
 		if c.in.Fill() != nil {
