@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,6 +10,7 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/push"
 )
 
 // defaultPlatform is what Function Compute runs.
@@ -75,13 +77,13 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 		results, err = b.out.deliver(ctx, g, s, built)
 		return err
 	})
-	if err != nil {
+	if _, some := errors.AsType[*push.PartialError](err); err != nil && !some {
 		return err
 	}
 	if b.out.toStdout() {
 		g.stdout = g.stderr // the image is the result there
 	}
-	return g.printResults(results)
+	return errors.Join(g.printResults(results), err)
 }
 
 // wantedImage is one version and variant that was asked for.

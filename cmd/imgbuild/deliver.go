@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
 	"github.com/imgbuild/imgbuild/pkg/output"
@@ -134,25 +133,37 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 	if err != nil {
 		return nil, err
 	}
-	results := make([]result, len(targets)*len(built))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, target := range targets {
-		for j, b := range built {
-			g.Go(func() error {
-				repository, err := target.Repository(b.definition.Name)
-				if err != nil {
-					return err
-				}
-				r, err := p.Push(ctx, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
-				if err != nil {
-					return err
-				}
-				results[i*len(built)+j] = b.result(r.Reference)
-				return nil
-			})
+	var all []push.Destination
+	for _, target := range targets {
+		to := push.Destination{Name: destinationName(target)}
+		for _, b := range built {
+			repository, err := target.Repository(b.definition.Name)
+			if err != nil {
+				return nil, err
+			}
+			to.Images = append(to.Images, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
+		}
+		all = append(all, to)
+	}
+	// What one registry has is a result also where another one failed.
+	pushed, err := p.PushAll(ctx, all)
+	var results []result
+	for _, to := range pushed {
+		for j, r := range to {
+			if r.Reference != "" {
+				results = append(results, built[j].result(r.Reference))
+			}
 		}
 	}
-	return results, g.Wait()
+	return results, err
+}
+
+// destinationName is the region, where that is what was asked for.
+func destinationName(r address.Registry) string {
+	if r.Region != "" {
+		return r.Region
+	}
+	return r.String()
 }
 
 // serving starts the embedded registry where it is among the targets.

@@ -8,7 +8,6 @@ package push
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -203,11 +202,5 @@ func each[T any](ctx context.Context, items []T, f func(context.Context, T) erro
 		})
 	}
 	wg.Wait()
-	// The reason comes before those who were cancelled for it.
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-	}
-	return errors.Join(errs...)
+	return firstOf(errs)
 }
