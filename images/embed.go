@@ -8,6 +8,10 @@ import (
 	"slices"
 )
 
+// Both images of Node.js have the same adapter.
+//
+//go:generate rm -rf typescript/adapter
+//go:generate cp -R node/adapter typescript/adapter
 //go:embed golang node typescript
 var files embed.FS
 

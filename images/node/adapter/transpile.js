@@ -13,7 +13,7 @@ const { typeOf } = require("./package.js");
 const tsconfig = require("./tsconfig.js");
 
 // The images of TypeScript have it beside the adapter.
-const esbuild = path.join(__dirname, "../esbuild");
+const esbuild = path.join(__dirname, "../bin/esbuild");
 const available = () => fs.existsSync(esbuild);
 
 const isSource = (file) => /(?<!\.d)\.([cm]?ts|tsx)$/.test(file);

@@ -1,0 +1,39 @@
+// The server that the shim forwards to.
+"use strict";
+
+const http = require("node:http");
+const { open } = require("./call.js");
+const { Problem } = require("./failure.js");
+const { answer } = require("./route.js");
+
+// serve listens on port until SIGTERM or SIGINT.
+function serve(loaded, port) {
+  // The shim and the platform have limits of their own, and keep connections
+  // for longer than Node.js would.
+  const limits = { maxHeaderSize: 1 << 20, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 };
+  const server = http.createServer(limits, (incoming, response) => {
+    answer(loaded, incoming, response).catch((error) => {
+      // The answer was begun, and the rest of it failed.
+      const id = incoming.headers["x-fc-request-id"] ?? "-";
+      process.stderr.write(`${new Date().toISOString()} ${id} [error] ${error?.stack ?? error}\n`);
+      response.destroy();
+    });
+  });
+  server.timeout = 0;
+  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop(server));
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(new Problem(`the handler's server cannot listen on port ${port}: ${error.message}`)));
+    server.listen(port, "127.0.0.1", resolve);
+  });
+}
+
+// stop lets the requests that run end, and says which ones it waits for.
+function stop(server) {
+  for (const { context, started } of open) {
+    context.logger.warn(`stopping, but for ${Date.now() - started} ms the handler has neither returned, resolved nor called its callback`);
+  }
+  server.close(() => process.exit(0));
+  server.closeIdleConnections();
+}
+
+module.exports = { serve };
