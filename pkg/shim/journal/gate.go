@@ -23,6 +23,7 @@ type gate struct {
 	holding int64 // where passed stopped because something is held, or -1
 	heard   time.Time
 	unended int64 // bytes of the line that the program is in, 0 between lines
+	piece   int   // bytes that came last
 	last    partial
 	buf     []byte // goes out next
 	broken  bool   // nobody will read any more
@@ -40,7 +41,7 @@ func (g *gate) init(s *stream) {
 		g.first = g.veil.pass
 	}
 	if s.j.options.JSON {
-		g.json = &objects{stream: s.name, calls: &s.j.calls, put: g.put}
+		g.json = &objects{stream: s.name, calls: &s.j.calls, put: g.put, limit: maxObject}
 	}
 }
 
@@ -48,6 +49,7 @@ func (g *gate) init(s *stream) {
 func (g *gate) pass(b []byte) {
 	before := g.taken
 	g.taken += int64(len(b))
+	g.piece = len(b)
 	g.first(b)
 	g.flush()
 	g.heard = time.Now()

@@ -9,6 +9,9 @@ import (
 const (
 	// page is what a pipe that polls as writable takes without blocking.
 	page = 4096
+	// maxPrompt is the longest unended line that is cut at once where a request
+	// ends; as JSON it fits in a page.
+	maxPrompt = 512
 	// full is from how many waiting bytes on a request writes them itself.
 	full = 32 << 10
 	// A line of the program that is not ended is cut after patience of
@@ -70,8 +73,9 @@ func (s *stream) flushNow(mayCut bool) bool {
 // few writes as many of the waiting lines as a page holds. The caller holds mu.
 func (s *stream) few(mayCut bool) bool {
 	if s.unended > 0 {
-		// It is only ended where the program is not just writing it.
-		if !mayCut || s.written() > s.taken || s.json != nil && len(s.json.line) > page/16 {
+		// It is only ended where the program is not just writing it: a long
+		// line comes in large pieces, between which the pipe is empty.
+		if !mayCut || s.unended > maxPrompt || s.piece > chunkSize/2 || s.written() > s.taken {
 			return false
 		}
 	}

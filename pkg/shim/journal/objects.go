@@ -16,6 +16,7 @@ type objects struct {
 	stream string
 	calls  *calls
 	put    func([]byte)
+	limit  int // of a message, in bytes
 
 	line []byte // the beginning of a line, without its end
 	id   string // of the only request in flight when the line began
@@ -39,14 +40,11 @@ func (o *objects) pass(b []byte) {
 			o.id = o.calls.alone()
 		}
 		line, after, ended := bytes.Cut(b, newline)
-		if room := maxObject - len(o.line); len(line) > room {
-			n := room
-			for n > room-utf8.UTFMax && n > 0 && !utf8.RuneStart(line[n]) {
-				n--
-			}
-			o.line = append(o.line, line[:n]...)
-			o.send(now, o.line, true)
-			o.line, b = o.line[:0], b[n:]
+		if room := o.limit - len(o.line); len(line) > room {
+			o.line, b = append(o.line, line[:room]...), b[room:]
+			n := wholeRunes(o.line)
+			o.send(now, o.line[:n], true)
+			o.line = append(o.line[:0], o.line[n:]...)
 			continue
 		}
 		if !ended {
@@ -60,6 +58,19 @@ func (o *objects) pass(b []byte) {
 		o.send(now, bytes.TrimSuffix(line, []byte("\r")), false)
 		o.line, b = o.line[:0], after
 	}
+}
+
+// wholeRunes is the length of b without a rune that is not complete at its end.
+func wholeRunes(b []byte) int {
+	for i := len(b) - 1; i > 0 && i > len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if !utf8.FullRune(b[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(b)
 }
 
 // release sends the beginning of a line before its end has come.
@@ -76,16 +87,14 @@ func (o *objects) send(now time.Time, line []byte, partial bool) {
 		o.put(newline)
 		return
 	}
-	if len(line) > 0 || !o.rest {
-		id := o.id
-		if id == "" {
-			id = o.calls.named(line)
-		}
-		o.buf = appendObject(o.buf[:0], object{now, o.stream, id, line, partial})
-		o.put(o.buf)
+	id := o.id
+	if id == "" {
+		id = o.calls.named(line)
 	}
+	o.buf = appendObject(o.buf[:0], object{now, o.stream, id, line, partial})
+	o.put(o.buf)
 	o.rest = partial
-	if cap(o.buf) > 2*maxObject {
+	if cap(o.buf) > 2*o.limit {
 		o.buf = nil
 	}
 }
