@@ -1,0 +1,129 @@
+package lambda
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/imgbuild/imgbuild/pkg/fc"
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
+)
+
+// maxAnswer is Lambda's limit for an answer that is not streamed, 6 MB and a
+// little ("Lambda quotas").
+const maxAnswer = 6<<20 + 4<<10
+
+// buffer is an answer that is held.
+type buffer struct {
+	data []byte
+	over bool // it was longer than maxAnswer
+}
+
+var errTooLarge = errors.New("the answer is over Lambda's limit")
+
+func (b *buffer) head(*message.Head) error { return nil }
+func (b *buffer) flush() error             { return nil }
+func (b *buffer) write(p []byte) error {
+	if len(b.data)+len(p) > maxAnswer {
+		b.over, b.data = true, nil
+		return errTooLarge
+	}
+	b.data = append(b.data, p...)
+	return nil
+}
+
+// httpAnswer is an HTTP answer as AWS's senders read it, and without body and
+// what says how that is encoded the prelude of a streamed one.
+type httpAnswer struct {
+	Status       int                 `json:"statusCode"`
+	Description  string              `json:"statusDescription,omitempty"`
+	Headers      map[string]string   `json:"headers,omitempty"`
+	MultiHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
+	Cookies      []string            `json:"cookies,omitempty"`
+	Body         *string             `json:"body,omitempty"`
+	Encoded      *bool               `json:"isBase64Encoded,omitempty"`
+}
+
+// newAnswer is h in the form that the sender reads. Fields of the same name
+// become one, separated by commas, where it has no other way; but not cookies,
+// for which a load balancer without multi-value headers has room for one.
+func newAnswer(from source, h *message.Head) *httpAnswer {
+	a := &httpAnswer{Status: h.Status}
+	if from == alb || from == albMulti {
+		a.Description = description(h)
+	}
+	if from == v1 || from == albMulti {
+		a.MultiHeaders = map[string][]string{}
+	} else {
+		a.Headers = map[string]string{}
+	}
+	for _, f := range h.Header {
+		name := strings.ToLower(f.Name)
+		if strings.HasPrefix(name, fc.Prefix) || strings.HasPrefix(name, "lambda-runtime-") {
+			continue
+		}
+		f.Value = strings.ToValidUTF8(f.Value, "\ufffd")
+		before, again := a.Headers[name]
+		switch {
+		case a.MultiHeaders != nil:
+			a.MultiHeaders[name] = append(a.MultiHeaders[name], f.Value)
+		case name == "set-cookie" && from == v2:
+			a.Cookies = append(a.Cookies, f.Value)
+		case again && name != "set-cookie":
+			a.Headers[name] = before + ", " + f.Value
+		case !again:
+			a.Headers[name] = f.Value
+		}
+	}
+	return a
+}
+
+// description is what a load balancer wants as statusDescription: 200 OK.
+func description(h *message.Head) string {
+	reason := h.Reason
+	if reason == "" {
+		reason = reasons[h.Status]
+	}
+	return strings.TrimSpace(strconv.Itoa(h.Status) + " " + strings.ToValidUTF8(reason, "\ufffd"))
+}
+
+// encode makes the whole answer of h and body.
+func encode(from source, h *message.Head, body []byte) ([]byte, error) {
+	a := newAnswer(from, h)
+	coding := h.Header.Get("Content-Encoding")
+	encoded := coding != "" && !message.Same(coding, "identity") || !utf8.Valid(body)
+	text := ""
+	if encoded {
+		text = base64.StdEncoding.EncodeToString(body)
+	} else {
+		text = string(body)
+	}
+	a.Body, a.Encoded = &text, &encoded
+	data := a.json()
+	if len(data) > maxAnswer {
+		return nil, errTooLarge
+	}
+	return data, nil
+}
+
+func (a *httpAnswer) json() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // markup would get much longer
+	_ = e.Encode(a)        // strings, numbers and maps of them: it cannot fail
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// reasons are the phrases of RFC 9110, section 15, that programs use most.
+var reasons = map[int]string{
+	200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content",
+	301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect",
+	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+	409: "Conflict", 410: "Gone", 412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type",
+	422: "Unprocessable Content", 429: "Too Many Requests",
+	500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+}
