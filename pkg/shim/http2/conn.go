@@ -63,9 +63,10 @@ type conn struct {
 	past       past
 	maxID      uint32 // the highest stream that was opened
 	sendWindow int
-	peerWindow int // of each of the peer's new streams
-	peerMost   uint32
-	acked      bool // the peer knows our SETTINGS
+	peerWindow int    // of each of the peer's new streams
+	peerMost   uint32 // concurrent streams that the peer allows
+	greeted    bool   // SETTINGS came
+	acked      bool   // the peer knows our SETTINGS
 	recv       credit
 	err        error // why the connection is over
 	closing    bool  // nothing more will be written than out
@@ -74,7 +75,7 @@ type conn struct {
 func newConn(nc net.Conn, start []byte, o Options) *conn {
 	c := &conn{
 		nc: nc, frames: newFrameReader(nc, start), options: o, decoder: newDecoder(),
-		streams: map[uint32]*stream{}, sendWindow: firstWindow, peerWindow: firstWindow, peerMost: 100,
+		streams: map[uint32]*stream{}, sendWindow: firstWindow, peerWindow: firstWindow,
 		recv: credit{left: connWindow, most: connWindow}, patience: patience{at: time.Now()},
 	}
 	c.wake.L, c.room.L = &c.mu, &c.mu

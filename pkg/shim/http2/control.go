@@ -85,6 +85,10 @@ func (c *conn) settings(h frameHeader, p []byte) error {
 	if err := c.patience.spend(h.length / 6); err != nil {
 		return err
 	}
+	if !c.greeted { // what it does not mention is without limit
+		c.greeted, c.peerMost = true, maxStreamID
+		c.room.Broadcast()
+	}
 	for ; len(p) > 0; p = p[6:] {
 		if err := c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err

@@ -54,7 +54,7 @@ func (x *exchange) Head(head message.Head) error {
 	if x.began {
 		return errOrder
 	}
-	if head.Status < 200 || head.Status > 599 {
+	if head.Status < 200 || head.Status > 999 {
 		return errStatus
 	}
 	x.began = true

@@ -66,8 +66,8 @@ func listen(t testing.TB, h message.HandlerFunc, o Options) (addr string, s *Ser
 	return l.Addr().String(), s
 }
 
-// client is net/http's, with prior knowledge.
-func client(t testing.TB) *http.Client {
+// httpClient is net/http's, with prior knowledge.
+func httpClient(t testing.TB) *http.Client {
 	p := new(http.Protocols)
 	p.SetUnencryptedHTTP2(true)
 	tr := &http.Transport{Protocols: p}
@@ -107,7 +107,7 @@ func echo(x message.Exchange) {
 
 func TestNetHTTP(t *testing.T) {
 	addr, _ := listen(t, echo, Options{})
-	c := client(t)
+	c := httpClient(t)
 	r, err := c.Get("http://" + addr + "/a?b=c")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestNetHTTP(t *testing.T) {
 
 func TestConcurrent(t *testing.T) {
 	addr, _ := listen(t, echo, Options{})
-	c := client(t)
+	c := httpClient(t)
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {
@@ -162,7 +162,7 @@ func TestConcurrent(t *testing.T) {
 // TestMemory sends 32 MB both ways, to readers that are slow at times.
 func TestMemory(t *testing.T) {
 	addr, _ := listen(t, echo, Options{})
-	c := client(t)
+	c := httpClient(t)
 	var most atomic.Uint64
 	done := make(chan struct{})
 	var measured sync.WaitGroup
@@ -225,7 +225,7 @@ func TestStreaming(t *testing.T) {
 	}, Options{})
 	r, err := func() (*http.Response, error) {
 		go func() { step <- "one" }()
-		return client(t).Get("http://" + addr)
+		return httpClient(t).Get("http://" + addr)
 	}()
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func TestInterimAndExpect(t *testing.T) {
 	})
 	req, _ := http.NewRequestWithContext(ctx, "POST", "http://"+addr, strings.NewReader("body"))
 	req.Header.Set("Expect", "100-continue")
-	c := client(t)
+	c := httpClient(t)
 	c.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
 	start := time.Now()
 	r, err := c.Do(req)
@@ -306,7 +306,7 @@ func TestGone(t *testing.T) {
 	for _, how := range []string{"reset", "close"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+addr, nil)
-		c := client(t)
+		c := httpClient(t)
 		var conn net.Conn
 		c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			var err error
@@ -358,7 +358,7 @@ func TestAbort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, _ := listen(t, h, Options{})
-			r, err := client(t).Get("http://" + addr)
+			r, err := httpClient(t).Get("http://" + addr)
 			if err == nil {
 				_, err = io.ReadAll(r.Body)
 			}
@@ -372,7 +372,7 @@ func TestAbort(t *testing.T) {
 // TestEarlyAnswer answers before the body has come, and does not read it.
 func TestEarlyAnswer(t *testing.T) {
 	addr, _ := listen(t, func(x message.Exchange) { message.Answer(x, 413, nil, []byte("no")) }, Options{})
-	c := client(t)
+	c := httpClient(t)
 	for range 20 {
 		r, err := c.Post("http://"+addr, "", io.LimitReader(zeros{}, 8<<20))
 		if err != nil {
@@ -391,7 +391,7 @@ func TestShutdown(t *testing.T) {
 		<-goOn
 		message.Answer(x, 200, nil, []byte("whole"))
 	}, Options{})
-	c := client(t)
+	c := httpClient(t)
 	got := make(chan string)
 	go func() {
 		r, err := c.Get("http://" + addr)
@@ -438,7 +438,7 @@ func TestShutdownInTime(t *testing.T) {
 		begun <- true
 		<-gone
 	}, Options{})
-	go func() { _, _ = client(t).Get("http://" + addr) }()
+	go func() { _, _ = httpClient(t).Get("http://" + addr) }()
 	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -459,7 +459,7 @@ func TestPanic(t *testing.T) {
 			s.ServeConn(c, nil)
 		}
 	}()
-	if _, err := client(t).Get("http://" + l.Addr().String()); err == nil {
+	if _, err := httpClient(t).Get("http://" + l.Addr().String()); err == nil {
 		t.Error("an answer came")
 	}
 	if v := <-told; v != "oh" {

@@ -93,7 +93,7 @@ func (c *server) headers(id uint32, h message.Header, fits, end bool) error {
 	x := &exchange{request: request, counted: true}
 	c.conn.open(&x.s, id)
 	x.request.Remote = c.conn.nc.RemoteAddr()
-	x.s.left, x.s.recvEnd = -1, end
+	x.s.final, x.s.left, x.s.recvEnd = true, -1, end
 	if !end {
 		x.s.left = request.Length
 	}

@@ -22,6 +22,7 @@ type stream struct {
 	sendEnd    bool // END_STREAM was sent
 
 	// Receiving.
+	final   bool // the head came, which is no 1xx
 	in      buffer
 	recv    credit
 	recvEnd bool  // END_STREAM came
@@ -33,6 +34,10 @@ type stream struct {
 	expect    bool            // the client waits for 100 Continue
 	answered  bool            // the head of the answer was sent
 	trailerTo *message.Header // gets trailer when the body has been read
+
+	// Of a client's stream.
+	headless bool           // the answer has no body, whatever its fields say
+	heads    []message.Head // of answers, that were not taken
 }
 
 // open makes a stream known.
@@ -54,13 +59,15 @@ func (c *conn) remove(s *stream, reset bool) {
 	}
 }
 
-// fail ends both directions. What was received is lost.
+// fail ends both directions. What was received is lost unless it was all.
 func (s *stream) fail(err error) {
 	if s.err != nil {
 		return
 	}
 	s.err = err
-	s.c.giveBack(s.in.clear())
+	if !s.recvEnd {
+		s.c.giveBack(s.in.clear())
+	}
 	s.cond.Broadcast()
 	s.c.room.Broadcast()
 	if f := s.gone; f != nil {
@@ -165,6 +172,9 @@ func (s *stream) receive(p []byte, padding int, end bool) error {
 	if s.recvEnd {
 		return errClosed
 	}
+	if !s.final {
+		return malformed("DATA before HEADERS")
+	}
 	if !s.recv.take(len(p) + padding) {
 		return streamError{codeFlowControl, "more DATA than the stream's window"}
 	}
@@ -212,6 +222,16 @@ func (s *stream) drop() {
 	n := s.in.clear()
 	s.c.giveBack(n)
 	s.grant(n)
+	s.cond.Broadcast()
+}
+
+// Close has Read return, also one that waits in another goroutine, and forgets
+// what still comes.
+func (s *stream) Close() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.drop()
+	return nil
 }
 
 // Read reads the received body; see message.Body.
@@ -228,8 +248,6 @@ func (s *stream) Read(p []byte) (int, error) {
 			s.c.giveBack(n)
 			s.grant(n)
 			return n, nil
-		case s.err != nil:
-			return 0, s.err
 		case s.dropped:
 			return 0, errEnded
 		case s.recvEnd:
@@ -237,6 +255,8 @@ func (s *stream) Read(p []byte) (int, error) {
 				*s.trailerTo = s.trailer
 			}
 			return 0, io.EOF
+		case s.err != nil:
+			return 0, s.err
 		case len(p) == 0:
 			return 0, nil
 		}
