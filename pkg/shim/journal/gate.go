@@ -152,6 +152,9 @@ func (g *gate) cut() {
 	}
 	g.unended = 0
 	g.s.half.Store(false)
+	// What follows begins a line, also if it is a copy of one of the shim's.
+	g.sieve.mid = false
+	g.s.j.tail.note(&g.last, newline)
 }
 
 // put gathers b, so that small pieces go out together.
