@@ -24,6 +24,10 @@ type exchange struct {
 	untilClose                      bool // the answer's body ends with the connection
 }
 
+// keptFields is the largest number of fields that a connection keeps the memory
+// of for its next request.
+const keptFields = 128
+
 // Errors of calls in the wrong order or with what cannot be sent.
 var (
 	errBegan    = errors.New("the answer was begun already")
@@ -245,6 +249,9 @@ func (x *exchange) finish() bool {
 	}
 	if x.body != nil {
 		x.body.stop()
+	}
+	if cap(x.req.Header) > keptFields {
+		x.req.Header = nil
 	}
 	switch {
 	case x.upgraded:

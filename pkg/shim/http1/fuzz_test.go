@@ -172,3 +172,54 @@ func FuzzChunks(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPipeline: a connection's bytes are the same requests, with the same
+// bodies, for us and for net/http, up to where we refuse one: a request that
+// only one of two sees is a smuggled one.
+func FuzzPipeline(f *testing.F) {
+	for _, s := range []string{
+		"GET / HTTP/1.1|Host: a||GET /2 HTTP/1.1|Host: a||",
+		"POST / HTTP/1.1|Host: a|Content-Length: 5||helloGET / HTTP/1.1|Host: a||",
+		"POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|0|A: b||GET / HTTP/1.1|Host: a||",
+		"POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Content-Length: 0||0||GET / HTTP/1.1|Host: a||",
+		"GET / HTTP/1.0|Connection: keep-alive|Content-Length: 3||abcGET / HTTP/1.0||",
+	} {
+		f.Add(crlfs(s))
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		var r Reader
+		r.Reset(strings.NewReader(in))
+		std := bufio.NewReader(strings.NewReader(in))
+		for {
+			head, err := r.Head(1 << 20)
+			if err != nil {
+				return
+			}
+			var own message.Request
+			framing, err := ParseRequest(head, &own)
+			if err != nil {
+				return
+			}
+			theirs, err := http.ReadRequest(std)
+			if err != nil {
+				if strings.Contains(err.Error(), "parse ") || strings.Contains(err.Error(), "invalid URI") {
+					return
+				}
+				t.Fatalf("%q: net/http refuses %q: %v", in, head, err)
+			}
+			var b Body
+			b.Reset(&r, framing, 1<<20)
+			body, err := io.ReadAll(&b)
+			theirBody, theirErr := io.ReadAll(theirs.Body)
+			if err != nil {
+				return
+			}
+			if theirErr != nil || string(body) != string(theirBody) || own.Target != theirs.RequestURI || own.Method != theirs.Method {
+				t.Fatalf("%q: %s %q with %q, net/http has %s %q with %q, %v", in, own.Method, own.Target, body, theirs.Method, theirs.RequestURI, theirBody, theirErr)
+			}
+			if !framing.KeepAlive {
+				return
+			}
+		}
+	})
+}

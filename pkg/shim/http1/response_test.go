@@ -8,7 +8,6 @@ import (
 
 func TestParseResponse(t *testing.T) {
 	keep := func(f Framing) Framing { f.KeepAlive = true; return f }
-	close := func(f Framing) Framing { return f }
 	length := func(n int64) Framing { return Framing{Kind: Length, Length: n} }
 	chunked, until := Framing{Kind: Chunked, Length: -1}, Framing{Kind: UntilClose, Length: -1}
 	none := func(n int64) Framing { return Framing{Length: n} }
@@ -21,10 +20,10 @@ func TestParseResponse(t *testing.T) {
 		{"length", "GET", "HTTP/1.1 200 OK|Content-Length: 5||", 200, "OK", keep(length(5))},
 		{"nothing", "GET", "HTTP/1.1 200 OK|Content-Length: 0||", 200, "OK", keep(none(0))},
 		{"chunked", "GET", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||", 200, "OK", keep(chunked)},
-		{"until close", "GET", "HTTP/1.1 200 OK||", 200, "OK", close(until)},
-		{"until close, though it says otherwise", "GET", "HTTP/1.1 200 OK|Connection: keep-alive||", 200, "OK", close(until)},
-		{"close", "GET", "HTTP/1.1 200 OK|Content-Length: 5|Connection: close||", 200, "OK", close(length(5))},
-		{"1.0", "GET", "HTTP/1.0 200 OK|Content-Length: 5||", 200, "OK", close(length(5))},
+		{"until close", "GET", "HTTP/1.1 200 OK||", 200, "OK", until},
+		{"until close, though it says otherwise", "GET", "HTTP/1.1 200 OK|Connection: keep-alive||", 200, "OK", until},
+		{"close", "GET", "HTTP/1.1 200 OK|Content-Length: 5|Connection: close||", 200, "OK", length(5)},
+		{"1.0", "GET", "HTTP/1.0 200 OK|Content-Length: 5||", 200, "OK", length(5)},
 		{"1.0 kept", "GET", "HTTP/1.0 200 OK|Content-Length: 5|Connection: Keep-Alive||", 200, "OK", keep(length(5))},
 		{"HEAD", "HEAD", "HTTP/1.1 200 OK|Content-Length: 5||", 200, "OK", keep(none(5))},
 		{"HEAD chunked", "HEAD", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||", 200, "OK", keep(none(-1))},

@@ -33,13 +33,13 @@ func TestShutdown(t *testing.T) {
 	start := time.Now()
 	go func() { ended <- s.Shutdown(context.Background()) }()
 	time.Sleep(settle / 5)
-	new := dial(t, addr)
-	for _, c := range []*client{late, new} {
+	arriving := dial(t, addr)
+	for _, c := range []*client{late, arriving} {
 		if resp, body := c.say("GET /late HTTP/1.1|Host: a||").answer("GET"); body != "GET /late " || !resp.Close {
 			t.Errorf("%q, close %v", body, resp.Close)
 		}
 	}
-	if idle.rest()+fresh.rest()+late.rest()+new.rest() != "" {
+	if idle.rest()+fresh.rest()+late.rest()+arriving.rest() != "" {
 		t.Error("more came")
 	}
 	if took := time.Since(start); took > time.Second {
