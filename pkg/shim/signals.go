@@ -9,18 +9,21 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/clock"
 )
 
-// catch takes all signals. It is called before the program is started, so
-// that none is lost; the program starts with Linux's defaults. Go does not
-// give 32 to 34, which C libraries keep for themselves, to anybody.
+// catch takes the signals that stop a container, before the program is
+// started, so that none is lost; the program starts with Linux's defaults.
 func catch() chan os.Signal {
 	c := make(chan os.Signal, 64)
-	signal.Notify(c)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
 	return c
 }
 
 // supervise forwards signals until the program ends and returns its exit code,
 // and whether the shim was told to stop.
-func (s *supervisor) supervise(signals <-chan os.Signal) (code int, stopped bool) {
+func (s *supervisor) supervise(signals chan os.Signal) (code int, stopped bool) {
+	// All the others now: to take them costs more time than to start the
+	// program does. Go gives 32 to 34, which C libraries keep for themselves,
+	// to nobody.
+	signal.Notify(signals)
 	var ended <-chan struct{}
 	if s.process != nil {
 		ended = s.process.Done()

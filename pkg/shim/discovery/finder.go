@@ -20,7 +20,14 @@ type Finder struct {
 	last, spare []socket
 	found       []Address
 	looked      time.Time
+	// unix are the Unix sockets of when they were last looked at.
+	unix       []socket
+	lookedUnix time.Time
 }
+
+// unixEvery is the time between two looks at the Unix sockets. A server on one
+// is believed later than that anyway.
+const unixEvery = 20 * time.Millisecond
 
 // rescanAfter makes processes be looked at again at times even if the sockets
 // are the same, because a socket may be handed on or a scan may have raced
@@ -42,16 +49,21 @@ func NewFinder() *Finder {
 // at only where it changed. It fails only where neither netlink nor /proc is
 // to be had.
 func (f *Finder) Find() ([]Address, error) {
-	all, err := f.table.read(f.spare[:0])
+	all, err := f.table.readTCP(f.spare[:0])
 	if err != nil {
 		return nil, err
 	}
-	if slices.Equal(all, f.last) && (len(all) == 0 || time.Since(f.looked) < rescanAfter) {
+	now := time.Now()
+	if now.Sub(f.lookedUnix) >= unixEvery {
+		f.unix, f.lookedUnix = f.table.readUnix(f.unix[:0]), now
+	}
+	all = append(all, f.unix...)
+	if slices.Equal(all, f.last) && (len(all) == 0 || now.Sub(f.looked) < rescanAfter) {
 		f.spare = all
 		return f.found, nil
 	}
 	f.last, f.spare = all, f.last
-	f.found, f.looked = f.owned(all), time.Now()
+	f.found, f.looked = f.owned(all), now
 	return f.found, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // holders says which process has a socket open, by the socket's inode.
@@ -43,7 +45,7 @@ func (h holders) add(pid int) (uid uint32, hidden bool) {
 // owner is the user a process runs as. /proc/<pid> itself belongs to root
 // where the process may not be looked at, so its status is read.
 func owner(pid int) uint32 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	b, err := program.ReadProc("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return unknownUser
 	}

@@ -22,22 +22,28 @@ type table struct {
 	noDiag, noUnixDiag bool
 }
 
-// read appends to a slice that may be used again. It fails only where neither
-// netlink nor /proc answers.
+// read appends all of them. It fails only where neither netlink nor /proc
+// answers.
 func (t *table) read(to []socket) (all []socket, err error) {
 	if all, err = t.readTCP(to); err != nil {
 		return all, err
 	}
-	if !t.noDiag && !t.noUnixDiag {
-		n := len(all)
-		if all, err = t.diag.dump(all, unixRequest()); err == nil {
-			return all, nil
-		}
-		t.noUnixDiag, all = true, all[:n]
-	}
-	return readUnixTable(all), nil
+	return t.readUnix(all), nil
 }
 
+// readUnix appends the Unix sockets; where they cannot be read there are none.
+func (t *table) readUnix(to []socket) []socket {
+	if !t.noDiag && !t.noUnixDiag {
+		all, err := t.diag.dump(to, unixRequest())
+		if err == nil {
+			return all
+		}
+		t.noUnixDiag = true
+	}
+	return readUnixTable(to)
+}
+
+// readTCP appends the TCP sockets. It comes before readUnix.
 func (t *table) readTCP(to []socket) ([]socket, error) {
 	if t.diag == nil && !t.noDiag {
 		var err error

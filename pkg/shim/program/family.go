@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // Descendants lists the processes below root, as /proc shows them.
@@ -39,7 +40,7 @@ func childrenOf(pid int) []int {
 	}
 	var found []int
 	for _, thread := range threads {
-		b, _ := os.ReadFile(dir + "/" + thread.Name() + "/children")
+		b, _ := ReadProc(dir + "/" + thread.Name() + "/children")
 		for _, f := range bytes.Fields(b) {
 			if n, err := strconv.Atoi(string(f)); err == nil {
 				found = append(found, n)
@@ -73,7 +74,7 @@ func allChildren() map[int][]int {
 // readStat reads a process's state and parent, the third and fourth field of
 // /proc/<pid>/stat.
 func readStat(pid int) (state byte, parent int, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := ReadProc("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, 0, false
 	}
@@ -93,4 +94,30 @@ func parseStat(stat []byte) (state byte, parent int, ok bool) {
 	}
 	parent, err := strconv.Atoi(string(f[1]))
 	return f[0][0], parent, err == nil
+}
+
+// ReadProc reads a file of /proc. os.ReadFile asks the poller whether it knows
+// such files each time, which takes longer than to read one.
+func ReadProc(path string) ([]byte, error) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	b := make([]byte, 0, 1024)
+	for {
+		n, err := syscall.Read(fd, b[len(b):cap(b)])
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return b, nil
+		default:
+			b = b[:len(b)+n]
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
 }
