@@ -16,6 +16,7 @@ type exchange struct {
 	request *message.Request
 	framing http1.Framing
 	sender  *sender // nil where the body was sent with the head
+	small   []byte  // a body that was at hand, nil until it was read
 	begun   bool    // the answer was begun
 
 	mu      sync.Mutex
@@ -172,29 +173,44 @@ func (e *exchange) send(c *conn) error {
 	if f.Kind == http1.None {
 		return c.End(nil)
 	}
-	buf := buffers.get()
-	if f.Kind == http1.Length && f.Length <= int64(len(buf)) && int64(r.Body.Buffered()) >= f.Length {
-		defer buffers.put(buf)
-		for left := buf[:f.Length]; len(left) > 0; {
-			n, err := r.Body.Read(left)
-			if n == 0 && err != nil {
-				return e.broken(err)
-			}
-			left = left[n:]
-		}
-		if _, err := c.Write(buf[:f.Length]); err != nil {
-			return err
-		}
+	if atHand, err := e.takeSmall(); err != nil {
+		return err
+	} else if atHand {
+		_, _ = c.Write(e.small)
 		return c.End(nil)
 	}
 	if err := c.Flush(); err != nil {
-		buffers.put(buf)
 		return err
 	}
-	e.sender = newSender(e, c, buf)
+	e.sender = newSender(e, c)
 	go e.sender.run()
 	return nil
 }
+
+// takeSmall reads a body that is at hand, and says whether it was. It is kept
+// for another attempt.
+func (e *exchange) takeSmall() (bool, error) {
+	body, n := e.request.Body, e.framing.Length
+	switch {
+	case e.small != nil:
+		return true, nil
+	case e.framing.Kind != http1.Length || n > maxSmall || int64(body.Buffered()) < n:
+		return false, nil
+	}
+	e.small = buffers.get()[:n]
+	for read := 0; read < len(e.small); {
+		n, err := body.Read(e.small[read:])
+		if n == 0 && err != nil {
+			return false, e.broken(err)
+		}
+		read += n
+	}
+	return true, nil
+}
+
+// maxSmall is the size in bytes up to which a body that is at hand goes out
+// with the head.
+const maxSmall = bufferSize
 
 // trailer is the request's, once its body was read, unless Do has ended.
 func (e *exchange) trailer() (message.Header, bool) {

@@ -12,9 +12,6 @@ const (
 	// maxIdle is how long a connection is kept for reuse: less than the 5 s
 	// after which Node.js closes it.
 	maxIdle = 4 * time.Second
-	// peekAfter is the idle time after which a connection is looked at
-	// before it is used again: the program may have closed it meanwhile.
-	peekAfter = 100 * time.Millisecond
 	// maxIdleUnsafe bounds the idle time before a request that must not be
 	// sent twice, whatever the program announced.
 	maxIdleUnsafe = 2 * time.Second
@@ -71,15 +68,17 @@ func (p *pool) begin() {
 	p.peak = max(p.peak, p.active)
 }
 
-// reuse pops connections until one is alive.
+// reuse pops connections until one is alive. Each is looked at, however short
+// it was idle: the program may have closed it, or written more than its answer,
+// which would be taken for the answer to this request.
 func (p *pool) reuse(unsafe bool) *conn {
 	generation := p.generation()
 	for {
-		c, idle := p.pop(generation, unsafe)
+		c := p.pop(generation, unsafe)
 		if c == nil {
 			return nil
 		}
-		if !unsafe && idle < peekAfter || c.quiet() {
+		if c.quiet() {
 			return c
 		}
 		p.drop(c)
@@ -88,7 +87,7 @@ func (p *pool) reuse(unsafe bool) *conn {
 
 // pop takes the connection that was used last, if it is fit for such a
 // request.
-func (p *pool) pop(generation int, unsafe bool) (*conn, time.Duration) {
+func (p *pool) pop(generation int, unsafe bool) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for n := len(p.idle); n > 0; n = len(p.idle) {
@@ -96,11 +95,11 @@ func (p *pool) pop(generation int, unsafe bool) (*conn, time.Duration) {
 		idle := time.Since(c.idleSince)
 		if c.generation == generation && idle < maxIdle {
 			if unsafe && idle >= min(c.announced/2, maxIdleUnsafe) {
-				return nil, 0
+				return nil
 			}
 			p.idle = p.idle[:n-1]
 			p.begin()
-			return c, idle
+			return c
 		}
 		// Those below are older still.
 		for _, c := range p.idle {
@@ -108,7 +107,7 @@ func (p *pool) pop(generation int, unsafe bool) (*conn, time.Duration) {
 		}
 		p.idle = p.idle[:0]
 	}
-	return nil, 0
+	return nil
 }
 
 // put takes c back for another request.

@@ -58,9 +58,14 @@ func (r *Relay) Do(x message.Exchange) error {
 	x.OnGone(e.leave)
 	err := e.run()
 	x.OnGone(nil)
-	e.mu.Lock()
-	e.over = true
-	e.mu.Unlock()
+	if e.sender != nil {
+		e.mu.Lock()
+		e.over = true
+		e.mu.Unlock()
+	}
+	if e.small != nil {
+		buffers.put(e.small[:bufferSize])
+	}
 	if err != nil && e.begun {
 		x.Abort()
 	}

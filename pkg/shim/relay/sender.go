@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -24,7 +25,6 @@ type sender struct {
 	e    *exchange
 	c    *conn
 	body message.Body
-	buf  []byte
 
 	ahead   chan struct{} // nil, or closed by goAhead
 	stopped chan struct{}
@@ -35,8 +35,8 @@ type sender struct {
 	complete bool
 }
 
-func newSender(e *exchange, c *conn, buf []byte) *sender {
-	s := &sender{e: e, c: c, body: e.request.Body, buf: buf, done: make(chan struct{})}
+func newSender(e *exchange, c *conn) *sender {
+	s := &sender{e: e, c: c, body: e.request.Body, done: make(chan struct{})}
 	if e.request.Expect {
 		s.ahead, s.stopped = make(chan struct{}), make(chan struct{})
 	}
@@ -52,14 +52,15 @@ func (s *sender) goAhead() {
 
 func (s *sender) run() {
 	defer close(s.done)
-	defer buffers.put(s.buf)
 	if !s.asked() {
 		return
 	}
+	buf := buffers.get()
+	defer buffers.put(buf)
 	for {
-		n, err := s.body.Read(s.buf)
+		n, err := s.body.Read(buf)
 		if n > 0 {
-			if _, err := s.c.Write(s.buf[:n]); err != nil {
+			if _, err := s.c.Write(buf[:n]); err != nil {
 				return // the program reads no more; it may answer all the same
 			}
 			s.moved.Add(int64(n))
@@ -67,7 +68,11 @@ func (s *sender) run() {
 		switch {
 		case err == io.EOF:
 			if trailer, ok := s.e.trailer(); ok {
-				s.complete = s.c.End(trailer) == nil
+				err = s.c.End(trailer)
+				s.complete = err == nil
+			}
+			if err == http1.ErrTooShort {
+				_ = s.e.broken(err)
 			}
 			return
 		case err != nil:

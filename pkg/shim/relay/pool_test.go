@@ -1,0 +1,306 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
+)
+
+// peer is a program of which each connection is served by a function, which
+// gets the connection and its number, from 1.
+func peer(t *testing.T, serve func(c net.Conn, n int)) *program {
+	p := listen(t)
+	go func() {
+		for n := 1; ; n++ {
+			c := p.accept()
+			if c == nil {
+				return
+			}
+			go serve(c, n)
+		}
+	}()
+	return p
+}
+
+// reply answers one request with s, and says whether one came.
+func reply(c net.Conn, s string, fields ...string) bool {
+	head := readHead(c)
+	if !strings.HasSuffix(head, "\r\n\r\n") {
+		return false
+	}
+	if strings.Contains(head, "Content-Length: 4\r\n") {
+		_, _ = io.ReadFull(c, make([]byte, 4))
+	}
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+strings.Join(fields, "\r\n")+"Content-Length: 1\r\n\r\n"+s)
+	return true
+}
+
+func number(n int) string { return string(rune('0' + n)) }
+
+func post() *recorder { return ask("POST", "/", "body", "Content-Length", "4") }
+
+// mustDo does x and returns the body, which tells the connection.
+func mustDo(t *testing.T, r *Relay, x *recorder) string {
+	t.Helper()
+	if err := r.Do(x); err != nil {
+		t.Fatal(err)
+	}
+	return x.body.String()
+}
+
+// TestWhichConnection: the body of each answer is the number of its
+// connection.
+func TestWhichConnection(t *testing.T) {
+	forever := func(fields ...string) func(net.Conn, int) {
+		return func(c net.Conn, n int) {
+			for reply(c, number(n), fields...) {
+			}
+		}
+	}
+	t.Run("GET", func(t *testing.T) {
+		r := peer(t, forever()).relay()
+		for range 3 {
+			if got := mustDo(t, r, get("/")); got != "1" {
+				t.Error(got)
+			}
+		}
+	})
+	t.Run("POST", func(t *testing.T) {
+		r := peer(t, forever()).relay()
+		got := mustDo(t, r, post()) + mustDo(t, r, get("/")) + mustDo(t, r, post()) + mustDo(t, r, get("/")) + mustDo(t, r, ask("GET", "/", "body", "Content-Length", "4"))
+		if got != "11223" {
+			t.Error(got)
+		}
+	})
+	t.Run("POST, announced", func(t *testing.T) {
+		r := peer(t, forever("Keep-Alive: timeout=5\r\n")).relay()
+		got := mustDo(t, r, post()) + mustDo(t, r, post())
+		r.pool.idle[0].idleSince = time.Now().Add(-1900 * time.Millisecond)
+		got += mustDo(t, r, post())
+		r.pool.idle[0].idleSince = time.Now().Add(-2100 * time.Millisecond)
+		if got += mustDo(t, r, post()); got != "1112" {
+			t.Error(got)
+		}
+		r = peer(t, forever("Keep-Alive: max=7, timeout=1\r\n")).relay()
+		got = mustDo(t, r, post())
+		r.pool.idle[0].idleSince = time.Now().Add(-600 * time.Millisecond)
+		if got += mustDo(t, r, post()); got != "12" {
+			t.Error(got)
+		}
+	})
+	t.Run("another address", func(t *testing.T) {
+		var generation atomic.Int64
+		p := peer(t, forever())
+		r := p.relay()
+		r.pool.generation = func() int { return int(generation.Load()) }
+		got := mustDo(t, r, get("/"))
+		generation.Add(1)
+		if got += mustDo(t, r, get("/")); got != "12" || len(r.pool.idle) != 1 {
+			t.Error(got, r.pool.idle)
+		}
+	})
+	t.Run("too old", func(t *testing.T) {
+		r := peer(t, forever()).relay()
+		got := mustDo(t, r, get("/"))
+		r.pool.idle[0].idleSince = time.Now().Add(-maxIdle)
+		if got += mustDo(t, r, get("/")); got != "12" {
+			t.Error(got)
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		r := New(Options{Dial: func(context.Context) (net.Conn, error) { return nil, errors.New("unreachable") }})
+		r.Close()
+		var f *message.Failure
+		if err := r.Do(get("/")); !errors.As(err, &f) || f.Type != message.Stopping {
+			t.Error(err)
+		}
+	})
+}
+
+// TestIdleAreClosed: also when no further request comes.
+func TestIdleAreClosed(t *testing.T) {
+	t.Parallel()
+	p := listen(t)
+	r := p.relay()
+	closed := make(chan time.Time, 1)
+	go func() {
+		c := p.accept()
+		reply(c, "1")
+		_, _ = io.ReadAll(c)
+		closed <- time.Now()
+	}()
+	mustDo(t, r, get("/"))
+	idle := time.Now()
+	if d := (<-closed).Sub(idle); d < maxIdle || d > maxIdle+time.Second {
+		t.Error(d)
+	}
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	if len(r.pool.idle) != 0 || r.pool.active != 0 || r.pool.tending {
+		t.Errorf("%+v", &r.pool)
+	}
+}
+
+// TestPoolIsBounded: no more connections are kept than requests were made at
+// a time.
+func TestPoolIsBounded(t *testing.T) {
+	var open, most atomic.Int64
+	p := peer(t, func(c net.Conn, n int) {
+		most.Store(max(most.Load(), open.Add(1)))
+		for reply(c, "x") {
+		}
+		open.Add(-1)
+	})
+	r := p.relay()
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 50 {
+				_ = r.Do(post())
+			}
+		})
+	}
+	wait.Wait()
+	if n := len(r.pool.idle); n == 0 || n > 4 {
+		t.Errorf("%d are idle", n)
+	}
+	eventually(t, "closing", func() bool { return open.Load() <= 4 })
+	if n := most.Load(); n > 12 {
+		t.Errorf("there were %d", n)
+	}
+	r.Close()
+	eventually(t, "closing", func() bool { return open.Load() == 0 })
+}
+
+// TestDeadConnections: the program closes connections when they are idle.
+func TestDeadConnections(t *testing.T) {
+	once := func(wait time.Duration, how func(net.Conn)) func(net.Conn, int) {
+		return func(c net.Conn, n int) {
+			reply(c, number(n))
+			time.Sleep(wait)
+			how(c)
+		}
+	}
+	fin := func(c net.Conn) { c.Close() }
+	reset := func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }
+	unasked := func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n") }
+	for name, how := range map[string]func(net.Conn){"FIN": fin, "reset": reset, "unasked": unasked} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := peer(t, once(0, how)).relay()
+			for i := range 3 {
+				time.Sleep(110 * time.Millisecond) // looked at
+				if got := mustDo(t, r, get("/")); got != number(i+1) {
+					t.Error(got)
+				}
+			}
+		})
+	}
+	t.Run("at that moment", func(t *testing.T) {
+		t.Parallel()
+		// The second request on each connection is read, and the connection
+		// closed: nobody can know whether it was carried out.
+		var seen atomic.Int64
+		r := peer(t, func(c net.Conn, n int) {
+			reply(c, number(n), "Keep-Alive: timeout=60\r\n")
+			if head := readHead(c); head != "" {
+				seen.Add(1)
+			}
+			c.Close()
+		}).relay()
+		got := mustDo(t, r, get("/")) + mustDo(t, r, get("/"))
+		if got != "12" || seen.Load() != 1 {
+			t.Error(got, seen.Load())
+		}
+		x := post()
+		var f *message.Failure
+		if err := r.Do(x); !errors.As(err, &f) || f.Type != message.ProgramClosedConnection || seen.Load() != 2 {
+			t.Error(err, x, seen.Load())
+		}
+	})
+	t.Run("new ones too", func(t *testing.T) {
+		t.Parallel()
+		var seen atomic.Int64
+		r := peer(t, func(c net.Conn, n int) { readHead(c); seen.Add(1); c.Close() }).relay()
+		var f *message.Failure
+		if err := r.Do(get("/")); !errors.As(err, &f) || seen.Load() != 1 {
+			t.Error(err, seen.Load())
+		}
+	})
+	t.Run("after a byte of the answer", func(t *testing.T) {
+		t.Parallel()
+		var seen atomic.Int64
+		r := peer(t, func(c net.Conn, n int) {
+			reply(c, number(n))
+			readHead(c)
+			seen.Add(1)
+			_, _ = io.WriteString(c, "H")
+			c.Close()
+		}).relay()
+		mustDo(t, r, get("/"))
+		var f *message.Failure
+		if err := r.Do(get("/")); !errors.As(err, &f) || f.Type != message.ProgramClosedConnection || seen.Load() != 1 {
+			t.Error(err, seen.Load())
+		}
+	})
+}
+
+// deaf fails each write.
+type deaf struct{ net.Conn }
+
+func (deaf) Write([]byte) (int, error) { return 0, errors.New("deaf") }
+
+// TestNothingWritten: what did not reach the program may be sent again, also a
+// POST, but not for ever.
+func TestNothingWritten(t *testing.T) {
+	p := peer(t, func(c net.Conn, n int) { reply(c, number(n)) })
+	for broken, want := range map[int]int{1: 2, 2: 3, 100: 4} {
+		dials := 0
+		r := New(Options{Dial: func(ctx context.Context) (net.Conn, error) {
+			c, err := net.Dial("tcp", p.Addr().String())
+			if dials++; dials <= broken {
+				c = deaf{c}
+			}
+			return c, err
+		}})
+		x := post()
+		err := r.Do(x)
+		if dials != want || (err == nil) != (broken < 100) || err == nil && !x.ended {
+			t.Errorf("%d broken: %d dials, %v %v", broken, dials, err, x)
+		}
+	}
+}
+
+// TestOneAtATime: a server that answers one connection until it is closed, as
+// simple ones do, is not kept busy by a connection that is kept.
+func TestOneAtATime(t *testing.T) {
+	p := listen(t)
+	go func() {
+		for {
+			c := p.accept()
+			if c == nil {
+				return
+			}
+			for reply(c, "x") {
+			}
+			c.Close()
+		}
+	}()
+	r := p.relay()
+	began := time.Now()
+	for range 3 {
+		mustDo(t, r, get("/"))
+		mustDo(t, r, post()) // over a connection of its own
+	}
+	if d := time.Since(began); d > 2*time.Second {
+		t.Error("it took", d)
+	}
+}
