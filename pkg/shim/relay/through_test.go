@@ -1,0 +1,332 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
+)
+
+// front serves r by an http1.Server and returns its address.
+func front(t *testing.T, r *Relay) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http1.Server{Handler: message.HandlerFunc(func(x message.Exchange) {
+		err := r.Do(x)
+		var f *message.Failure
+		if errors.As(err, &f) {
+			message.Answer(x, f.Status, nil, f.JSON())
+		}
+	})}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close(); <-ended })
+	return l.Addr().String()
+}
+
+// behind starts a relay, with a server before it, to a net/http program.
+func behind(t *testing.T, h http.HandlerFunc) (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { s.Close() })
+	r := New(Options{Dial: dialer(l.Addr())})
+	t.Cleanup(r.Close)
+	return front(t, r)
+}
+
+func dialer(a net.Addr) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, a.Network(), a.String())
+	}
+}
+
+func client(t *testing.T) *http.Client {
+	tr := &http.Transport{ExpectContinueTimeout: 10 * time.Second}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}
+
+// noise is bytes that are not all the same, n of them.
+type noise struct{ n int64 }
+
+func (z *noise) Read(p []byte) (int, error) {
+	if z.n == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), z.n)]
+	for i := range p {
+		p[i] = byte(z.n>>8 ^ z.n*7)
+		z.n--
+	}
+	return len(p), nil
+}
+
+// TestLargeBodies goes both ways at a time, with a length and in chunks, in
+// little memory.
+func TestLargeBodies(t *testing.T) {
+	const size = 40 << 20
+	addr := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 0 {
+			w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))
+		}
+		w.Header().Set("Trailer", "X-Trailer")
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.Copy(w, r.Body)
+		w.Header().Set("X-Trailer", r.Trailer.Get("X-Sent"))
+	})
+	want := sha256.New()
+	_, _ = io.Copy(want, &noise{size})
+	for _, length := range []int64{size, -1} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		req, _ := http.NewRequest("POST", "http://"+addr+"/", &noise{size})
+		req.ContentLength = length
+		if length < 0 {
+			req.Trailer = http.Header{"X-Sent": {"yes"}}
+		}
+		resp, err := client(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := sha256.New()
+		n, err := io.Copy(got, resp.Body)
+		if err != nil || n != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+			t.Fatal(n, err, length)
+		}
+		if length < 0 && resp.Trailer.Get("X-Trailer") != "yes" {
+			t.Error("trailers:", resp.Trailer)
+		}
+		runtime.ReadMemStats(&after)
+		if d := after.TotalAlloc - before.TotalAlloc; d > size {
+			t.Errorf("%d bytes were allocated for %d", d, size)
+		}
+	}
+}
+
+// TestConversation: an answer comes before its request has ended.
+func TestConversation(t *testing.T) {
+	addr := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.EnableFullDuplex()
+		lines := bufio.NewReader(r.Body)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			fmt.Fprint(w, strings.ToUpper(line))
+			_ = c.Flush()
+		}
+	})
+	in, out := io.Pipe()
+	req, _ := http.NewRequest("POST", "http://"+addr+"/", in)
+	_, _ = client(t), req
+	answered := make(chan *http.Response, 1)
+	go func() {
+		resp, err := client(t).Do(req)
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- resp
+	}()
+	fmt.Fprintln(out, "first")
+	resp := <-answered
+	lines := bufio.NewReader(resp.Body)
+	for i, say := range []string{"first", "second", "third"} {
+		if i > 0 {
+			fmt.Fprintln(out, say)
+		}
+		if got, err := lines.ReadString('\n'); err != nil || got != strings.ToUpper(say)+"\n" {
+			t.Fatal(got, err)
+		}
+	}
+	out.Close()
+	if rest, err := io.ReadAll(lines); err != nil || len(rest) > 0 {
+		t.Error(rest, err)
+	}
+}
+
+// TestExpect: the body is asked for when the program asks for it.
+func TestExpect(t *testing.T) {
+	asked := false
+	addr := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/no" {
+			w.WriteHeader(403)
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(b)
+	})
+	for path, want := range map[string]string{"/yes": "100 200 body", "/no": "403 "} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", path)
+		r := bufio.NewReader(conn)
+		got := ""
+		resp, err := http.ReadResponse(r, nil)
+		if err == nil && resp.StatusCode == 100 {
+			asked, got = true, "100 "
+			fmt.Fprint(conn, "body")
+			resp, err = http.ReadResponse(r, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		if got += fmt.Sprint(resp.StatusCode, " ") + string(b); got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+		conn.Close()
+	}
+	if !asked {
+		t.Error("no 100 came")
+	}
+}
+
+// TestExpectIsNotHeardOf: a program that knows nothing of Expect gets the body
+// after a second.
+func TestExpectIsNotHeardOf(t *testing.T) {
+	t.Parallel()
+	p := peer(t, func(c net.Conn, n int) { reply(c, number(n)) })
+	addr := front(t, p.relay())
+	began := time.Now()
+	req, _ := http.NewRequest("POST", "http://"+addr+"/", strings.NewReader("body"))
+	req.Header.Set("Expect", "100-continue")
+	resp, err := client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if d := time.Since(began); d < 900*time.Millisecond || d > 3*time.Second {
+		t.Error(d)
+	}
+}
+
+// TestEarlyAnswer: a program that answers before it has read the body.
+func TestEarlyAnswer(t *testing.T) {
+	for name, after := range map[string]func(c net.Conn){
+		"and closes":      func(c net.Conn) { c.Close() },
+		"and never reads": func(c net.Conn) {},
+		"and reads on":    func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := peer(t, func(c net.Conn, n int) {
+				readHead(c)
+				_, _ = io.WriteString(c, "HTTP/1.1 413 Much\r\nContent-Length: 3\r\n\r\nbig")
+				after(c)
+			})
+			addr := front(t, p.relay())
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n")
+			go func() { _, _ = io.Copy(conn, &noise{50000000}) }()
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(resp.Body); string(b) != "big" || err != nil {
+				t.Errorf("%q %v", b, err)
+			}
+		})
+	}
+	t.Run("to a client that does not send", func(t *testing.T) {
+		t.Parallel()
+		p := peer(t, func(c net.Conn, n int) {
+			readHead(c)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+		})
+		conn, err := net.Dial("tcp", front(t, p.relay()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestBrokenRequest: the program does not take half a body for a whole one.
+func TestBrokenRequest(t *testing.T) {
+	for name, c := range map[string]struct{ head, body, answer string }{
+		"the client goes": {"Content-Length: 10", "half", ""},
+		"a bad chunk":     {"Transfer-Encoding: chunked", "4\r\nhalf\r\nx\r\n", "HTTP/1.1 400 "},
+		"half a chunk":    {"Transfer-Encoding: chunked", "9\r\nhalf", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := make(chan error, 1)
+			addr := behind(t, func(w http.ResponseWriter, r *http.Request) {
+				_, err := io.ReadAll(r.Body)
+				read <- err
+			})
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n%s", c.head, c.body)
+			if c.answer == "" {
+				conn.Close()
+			} else if b, _ := io.ReadAll(conn); !strings.HasPrefix(string(b), c.answer) {
+				t.Errorf("%q", b)
+			}
+			select {
+			case err := <-read:
+				if err == nil {
+					t.Error("it was taken for whole")
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("the program was not told")
+			}
+		})
+	}
+}
+
+// TestCrash: a client sees that an answer is not whole.
+func TestCrash(t *testing.T) {
+	for _, head := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"} {
+		p := peer(t, func(c net.Conn, n int) { readHead(c); _, _ = io.WriteString(c, head); c.Close() })
+		resp, err := client(t).Get("http://" + front(t, p.relay()) + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err == nil || string(b) != "half" {
+			t.Errorf("%q %v", b, err)
+		}
+	}
+}
