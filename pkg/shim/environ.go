@@ -45,10 +45,25 @@ func (e Environ) onPlatform() bool {
 	return e.Get("FC_INSTANCE_ID") != "" || e.Get("FC_FUNCTION_NAME") != ""
 }
 
-// capPort is the port that Function Compute will call, "" elsewhere.
-func (e Environ) capPort() string {
-	p := e.Get("FC_CUSTOM_LISTEN_PORT")
-	if _, err := parsePort(p); err != nil || !e.onPlatform() {
+// onKnative says whether Knative Serving, or Cloud Run, started this container:
+// each sets all three ("Knative runtime contract: environment", "Cloud Run
+// container runtime contract: environment variables").
+func (e Environ) onKnative() bool {
+	return e.Get("K_SERVICE") != "" || e.Get("K_REVISION") != "" || e.Get("K_CONFIGURATION") != ""
+}
+
+// platformPort is the port that the platform will call, "" where none is known:
+// FC_CUSTOM_LISTEN_PORT on Function Compute, PORT on Knative. Elsewhere PORT is
+// what the program is told.
+func (e Environ) platformPort() string {
+	p := ""
+	switch {
+	case e.onPlatform():
+		p = e.Get("FC_CUSTOM_LISTEN_PORT")
+	case e.onKnative():
+		p = e.Get("PORT")
+	}
+	if _, err := parsePort(p); err != nil {
 		return ""
 	}
 	return p

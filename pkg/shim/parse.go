@@ -34,7 +34,7 @@ func Parse(args []string, env Environ) (*Request, error) {
 			return nil, &UsageError{"--" + s.Flag, err.Error()}
 		}
 	}
-	if port := env.capPort(); port != "" {
+	if port := env.platformPort(); port != "" {
 		r.Settings.Listen = ":" + port
 	}
 	if err := r.variables(env); err != nil {
