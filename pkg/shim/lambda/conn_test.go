@@ -73,7 +73,7 @@ func TestFreeze(t *testing.T) {
 }
 
 func TestPollers(t *testing.T) {
-	c := run(t, Options{Pollers: 4}, lambdatest.Options{Concurrency: 4}, func(x message.Exchange) {
+	c := run(t, Options{Getenv: func(string) string { return "4" }}, lambdatest.Options{Concurrency: 4}, func(x message.Exchange) {
 		time.Sleep(100 * time.Millisecond)
 		echo(x)
 	})

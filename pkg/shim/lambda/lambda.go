@@ -35,6 +35,7 @@ package lambda
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
@@ -51,12 +52,15 @@ type Options struct {
 	// Stream has answers streamed where the sender can read that. The
 	// function URL's or API's invoke mode must be RESPONSE_STREAM.
 	Stream bool
-	// Pollers is how many events are taken at once: 1, but on Lambda managed
-	// instances AWS_LAMBDA_MAX_CONCURRENCY. 0: 1.
+	// Pollers is how many events are taken at once. 0: 1, and on Lambda
+	// managed instances what AWS_LAMBDA_MAX_CONCURRENCY says.
 	Pollers int
 	// Say, if set, writes one line for people.
 	Say func(format string, args ...any)
 }
+
+// maxPollers bounds what AWS_LAMBDA_MAX_CONCURRENCY can ask for.
+const maxPollers = 1024
 
 // Client polls Lambda's runtime API.
 type Client struct {
@@ -71,7 +75,10 @@ func New(o Options) *Client {
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
 	}
-	o.Pollers = max(1, o.Pollers)
+	if o.Pollers <= 0 {
+		o.Pollers, _ = strconv.Atoi(o.Getenv("AWS_LAMBDA_MAX_CONCURRENCY"))
+	}
+	o.Pollers = min(max(1, o.Pollers), maxPollers)
 	return &Client{o}
 }
 
