@@ -140,8 +140,8 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // orphans makes n processes whose parent ends before they do, waits for its
 // own child meanwhile, and then says how many zombies there are.
 func orphans(args []string) int {
-	// Each `sh` ends at once; the processes it put in the background are orphans.
-	script := fmt.Sprintf("i=0; while [ $i -lt %s ]; do (exec true &) ; i=$((i+1)); done", args[0])
+	// Each subshell ends at once; the one it put in the background is an orphan.
+	script := fmt.Sprintf("i=0; while [ $i -lt %s ]; do ( : & ) ; i=$((i+1)); done", args[0])
 	if err := exec.Command("sh", "-c", script).Run(); err != nil {
 		fmt.Println("own child:", err)
 		return 1

@@ -62,7 +62,7 @@ func TestOrderOfOneOutput(t *testing.T) {
 }
 
 func TestOrphans(t *testing.T) {
-	c := launch(t, runs("orphans", "1000"), asPID1)
+	c := launch(t, runs("orphans", "10000"), asPID1)
 	code := c.code(120 * time.Second)
 	if got, want := c.stdout.String(), "zombies: 0, own child waited for, pid of parent: 1\n"; code != 0 || got != want {
 		t.Errorf("exit code %d, %q, want %q", code, got, want)

@@ -1,0 +1,126 @@
+package shim
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/internal/testtool"
+)
+
+// TestUnixSocket: a program that listens on a Unix socket only is found,
+// wherever that is.
+func TestUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "app.sock")
+	for name, command := range map[string][]string{
+		"absolute":     runs("serve", "unix:"+socket),
+		"late":         runs("serve", "600ms@unix:"+socket),
+		"relative":     append([]string{"sh", "-c", `cd "$0" && exec "$@"`, t.TempDir()}, runs("serve", "unix:here.sock")...),
+		"no server's":  runs("serve", "unix:"+filepath.Join(t.TempDir(), "dotnet-diagnostic-7-1-socket"), "100ms@unix:"+socket),
+		"a debugger's": runs("serve", "tcp:127.0.0.1:9229", "unix:"+socket),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(socket)
+			c := launch(t, command)
+			c.ready()
+			status, body := c.get("/x")
+			if status != 200 || !strings.HasPrefix(body, "unix:") || !strings.Contains(body, ".sock ") || strings.Contains(body, "dotnet") {
+				t.Errorf("%d %q", status, body)
+			}
+		})
+	}
+}
+
+// TestUnixAndTCP: TCP wins, also where it comes later.
+func TestUnixAndTCP(t *testing.T) {
+	port := unlikely(t)
+	c := launch(t, runs("serve", "unix:"+filepath.Join(t.TempDir(), "s"), fmt.Sprintf("1s@tcp::%d", port)))
+	c.ready()
+	if _, body := c.get("/"); !strings.HasPrefix(body, "unix:") {
+		t.Errorf("before it listens on TCP: %q", body)
+	}
+	eventually(t, "requests go to the port", func() bool {
+		_, body := c.get("/")
+		return strings.Contains(body, fmt.Sprint(port))
+	})
+}
+
+// TestDaemon: the program has forked twice, into a session of its own, and its
+// first process stays.
+func TestDaemon(t *testing.T) {
+	for name, setups := range map[string][]setup{"PID 1": {asPID1}, "subreaper": nil} {
+		t.Run(name, func(t *testing.T) {
+			command := append([]string{"sh", "-c", `(setsid "$@" &) ; sleep 60; :`, "sh"}, runs("serve")...)
+			c := launch(t, command, append(setups, env("SHIM_GRACE=1s"))...)
+			c.ready()
+			if status, _ := c.get("/"); status != 200 {
+				t.Error(status)
+			}
+		})
+	}
+}
+
+// TestHiddenUnix is TestHiddenProgram with a Unix socket.
+func TestHiddenUnix(t *testing.T) {
+	testtool.NeedRoot(t)
+	setpriv := testtool.Need(t, "setpriv", "util-linux")
+	dir := t.TempDir()
+	for d := dir; strings.Contains(d, "TestHidden"); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := launch(t, runs("demote", "unix:"+dir+"/s"), func(c *exec.Cmd) {
+		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
+		c.Path = setpriv
+	})
+	c.ready()
+	if status, body := c.get("/"); status != 200 || !strings.HasPrefix(body, "unix:") {
+		t.Errorf("%d %q", status, body)
+	}
+}
+
+// TestInterpreters: servers as people write them, of which none obeys.
+func TestInterpreters(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	port := unlikely(t)
+	for name, command := range map[string][]string{
+		"node":      {"node", "-e", fmt.Sprintf(`require("http").createServer((q, r) => r.end("node " + q.url)).listen(%d)`, port)},
+		"node unix": {"node", "-e", fmt.Sprintf(`require("http").createServer((q, r) => r.end("node unix " + q.url)).listen(%q)`, socket)},
+		"python3":   {"python3", "-c", fmt.Sprintf("import http.server as h, sys\nclass H(h.BaseHTTPRequestHandler):\n  def do_GET(s): s.send_response(200); s.end_headers(); s.wfile.write(('python3 '+s.path).encode())\nh.HTTPServer(('127.0.0.1', %d), H).serve_forever()", port)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testtool.Need(t, command[0], command[0])
+			c := launch(t, command)
+			c.ready()
+			if status, body := c.get("/x?y"); status != 200 || body != name+" /x?y" {
+				t.Errorf("%d %q", status, body)
+			}
+		})
+	}
+}
+
+// TestFrozenGrace: a container that is frozen while it stops has its grace
+// when it is thawed.
+func TestFrozenGrace(t *testing.T) {
+	c := launch(t, runs("signals", "stubborn"), env("SHIM_GRACE=1s"))
+	eventually(t, "it runs", func() bool { return strings.Contains(c.stdout.String(), "waits") })
+	pid := c.cmd.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGTERM)
+	eventually(t, "the program is asked", func() bool { return strings.Contains(c.stdout.String(), "stubborn 15") })
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	time.Sleep(1500 * time.Millisecond)
+	thawed := time.Now()
+	_ = syscall.Kill(pid, syscall.SIGCONT)
+	if code := c.code(10 * time.Second); code != 137 {
+		t.Errorf("exit code %d", code)
+	}
+	if d := time.Since(thawed); d < 400*time.Millisecond {
+		t.Errorf("it was killed %s after the thaw", d)
+	}
+}
