@@ -15,7 +15,7 @@ import (
 // BenchmarkRequest is what a request costs: the credentials in its header and
 // both lines, 60 bytes each, while the program is silent.
 func BenchmarkRequest(b *testing.B) {
-	for _, to := range []string{"null", "pipe"} {
+	for _, to := range []string{"null", "pipe", "load"} {
 		for _, n := range []int{1, 16, 64} {
 			b.Run(fmt.Sprintf("%s/%d", to, n), func(b *testing.B) {
 				out := benchOutput(b, to)
@@ -27,6 +27,9 @@ func BenchmarkRequest(b *testing.B) {
 				defer o.Close()
 				defer e.Close()
 				j.Start()
+				if to == "load" { // another request is in flight all the time
+					j.Begin(fc.Invoke, "other")
+				}
 				b.ReportAllocs()
 				b.ResetTimer()
 				var left atomic.Int64
@@ -75,6 +78,26 @@ func benchOutput(b *testing.B, to string) *os.File {
 	go io.Copy(io.Discard, r)
 	b.Cleanup(func() { w.Close() })
 	return w
+}
+
+// BenchmarkPrinting is what one request at a time costs whose program writes a
+// line to stdout and one to stderr: End waits for them.
+func BenchmarkPrinting(b *testing.B) {
+	j, err := New(Options{Stdout: benchOutput(b, "pipe"), Stderr: benchOutput(b, "pipe"), RequestLog: "on", Mask: true, Tail: 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, stderr := dup(b, j)
+	defer stdout.Close()
+	defer stderr.Close()
+	j.Start()
+	b.ReportAllocs()
+	for b.Loop() {
+		j.Begin(fc.Invoke, "00000000-0000-4000-8000-000000000000")
+		_, _ = stdout.WriteString("a line of the program\n")
+		_, _ = stderr.WriteString("another one\n")
+		j.End(fc.Invoke, "00000000-0000-4000-8000-000000000000", false)
+	}
 }
 
 // BenchmarkOutput is what the program's own output costs, in bytes a second.

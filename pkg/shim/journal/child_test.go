@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -296,5 +297,28 @@ func TestSoak(t *testing.T) {
 	}
 	if j.out.queue.dropped > 0 {
 		t.Errorf("%d lines dropped", j.out.queue.dropped)
+	}
+}
+
+// TestProgramsFiles: the program's files block, as programs expect.
+func TestProgramsFiles(t *testing.T) {
+	c := startChild(t, Options{}, []string{"sh", "-c", "cat /proc/self/fdinfo/1 | grep flags; cat /proc/self/fdinfo/2 | grep flags; echo >&3"})
+	if _, err := c.answer.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := c.end(t)
+	n := 0
+	for line := range strings.Lines(out) {
+		var flags int
+		if _, err := fmt.Sscanf(line, "flags:\t%o", &flags); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		n++
+		if flags&syscall.O_NONBLOCK != 0 {
+			t.Errorf("%q: does not block", line)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%q", out)
 	}
 }

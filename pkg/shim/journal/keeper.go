@@ -14,6 +14,9 @@ const (
 	maxPrompt = 512
 	// full is from how many waiting bytes on a request writes them itself.
 	full = 32 << 10
+	// crowded is from how many on a request waits for gather, so that lines are
+	// not lost only because the machine is busy.
+	crowded = 256 << 10
 	// A line of the program that is not ended is cut after patience of
 	// silence. One that goes on is cut when the shim's have waited for longLine
 	// (shortLine where it is below longBytes, as rows of dots are).
@@ -25,16 +28,18 @@ const (
 	halfObject = time.Second
 )
 
-// platform queues one of the platform's lines.
-func platform[T string | []byte](s *stream, text string, id T, failed bool) {
+// platform queues one of the platform's lines and returns how many bytes wait.
+func platform[T string | []byte](s *stream, text string, id T, failed bool) int {
 	end := "\n"
 	if failed {
 		end = fc.LogFailed + "\n"
 	}
-	if add(&s.queue, text, id, end) > full {
+	waiting := add(&s.queue, text, id, end)
+	if waiting > full {
 		s.flushNow(false)
 	}
 	s.tend()
+	return waiting
 }
 
 // say writes a line for people, without the newline.

@@ -3,6 +3,7 @@ package journal
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
 )
@@ -25,7 +26,8 @@ const (
 )
 
 // Begin writes the Start line of a request, before anything that the program
-// writes because of it. It never blocks.
+// writes because of it. It does not wait for the output: at most it slows
+// requests down whose lines come faster than they can be written.
 func (j *Journal) Begin(call fc.Call, id string) {
 	first := j.inflight.Add(1) == 1
 	if j.lines || j.options.JSON {
@@ -34,7 +36,9 @@ func (j *Journal) Begin(call fc.Call, id string) {
 	if !j.lines {
 		return
 	}
-	platform(j.out, startText[call], id, false)
+	if platform(j.out, startText[call], id, false) > crowded && !j.out.stuck() {
+		time.Sleep(gather)
+	}
 	if first && j.out.half.Load() {
 		// A line that the program has not ended was there before.
 		j.out.flushNow(true)
