@@ -110,7 +110,11 @@ func (c *conn) check(round uint32) bool {
 			return true
 		}
 	}
-	switch tcpState(w.raw) {
+	state := tcpState(w.raw)
+	if state == stateFIN && c.srv.CloseIsGone {
+		state = stateReset
+	}
+	switch state {
 	case stateReset:
 		f := w.f
 		w.f = nil

@@ -30,8 +30,11 @@ var ErrServerClosed = errors.New("the server was closed")
 // A client that ends its side of the connection and still reads (RFC 9112,
 // section 9.6; nc does) gets its answer. So a FIN does not count as the
 // client's going away until something cannot be written; a reset does.
+// CloseIsGone is for clients of which is known that they do no such thing.
 type Server struct {
 	Handler message.Handler
+	// CloseIsGone has a FIN count as the client's going away.
+	CloseIsGone bool
 	// HeaderLimit is the largest head of a request in bytes, and the largest
 	// trailer section.
 	HeaderLimit int
