@@ -4,11 +4,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -71,37 +71,6 @@ func (x *call) leave() {
 	}
 }
 
-// served is an exchange of net/http's server, which stands in for the shim's
-// own here.
-type served struct {
-	w http.ResponseWriter
-	r *http.Request
-	m message.Request
-
-	mu   sync.Mutex
-	gone func()
-}
-
-func (s *served) Request() *message.Request         { return &s.m }
-func (s *served) Interim(int, message.Header) error { return nil }
-func (s *served) Flush() error                      { return http.NewResponseController(s.w).Flush() }
-func (s *served) Write(p []byte) (int, error)       { return s.w.Write(p) }
-func (s *served) End(message.Header) error          { return s.Flush() }
-func (s *served) Abort()                            { panic(http.ErrAbortHandler) }
-func (s *served) Upgrade() (net.Conn, error)        { return nil, errors.New("none") }
-func (s *served) Head(h message.Head) error {
-	for _, f := range h.Header {
-		s.w.Header().Add(f.Name, f.Value)
-	}
-	s.w.WriteHeader(h.Status)
-	return nil
-}
-func (s *served) OnGone(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gone = f
-}
-
 // listen serves h on loopback until the test ends.
 func listen(t *testing.T, h message.Handler) string {
 	t.Helper()
@@ -109,30 +78,7 @@ func listen(t *testing.T, h message.Handler) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := &served{w: w, r: r, m: message.Request{Method: r.Method, Target: r.RequestURI, Length: r.ContentLength, Body: text{r.Body}}}
-		for name, values := range r.Header {
-			for _, v := range values {
-				s.m.Header.Add(name, v)
-			}
-		}
-		done := make(chan struct{})
-		defer close(done)
-		if r.Method == "GET" {
-			go func() {
-				select {
-				case <-r.Context().Done():
-					s.mu.Lock()
-					defer s.mu.Unlock()
-					if s.gone != nil {
-						s.gone()
-					}
-				case <-done:
-				}
-			}()
-		}
-		h.Serve(s)
-	})}
+	server := &http1.Server{Handler: h, CloseIsGone: true}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	return l.Addr().String()
