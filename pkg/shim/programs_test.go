@@ -29,6 +29,7 @@ var programs = map[string]func(args []string) int{
 		return serve(args)
 	},
 	"leaver": leaver,
+	"hog":    hog,
 	"closer": closer,
 }
 
@@ -181,6 +182,17 @@ func signals(args []string) int {
 		}
 	}
 	return 0
+}
+
+// hog takes memory without end.
+func hog([]string) int {
+	for kept := [][]byte{}; ; {
+		b := make([]byte, 16<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		kept = append(kept, b)
+	}
 }
 
 // leaver leaves a process behind that keeps the output open and fills it.

@@ -124,3 +124,27 @@ func TestFrozenGrace(t *testing.T) {
 		t.Errorf("it was killed %s after the thaw", d)
 	}
 }
+
+// TestOutOfMemory: Linux ends a program that takes more than its container has.
+func TestOutOfMemory(t *testing.T) {
+	testtool.NeedRoot(t)
+	root, limit := "/sys/fs/cgroup", "memory.max"
+	if _, err := os.Stat(root + "/memory/memory.limit_in_bytes"); err == nil {
+		root, limit = root+"/memory", "memory.limit_in_bytes"
+	}
+	group := filepath.Join(root, fmt.Sprintf("imgbuild-test-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		testtool.Lacking(t, "making a cgroup: "+err.Error())
+	}
+	defer func() { eventually(t, "the cgroup is removed", func() bool { return os.Remove(group) == nil }) }()
+	if err := os.WriteFile(filepath.Join(group, limit), []byte("268435456"), 0o644); err != nil {
+		testtool.Lacking(t, "limiting a cgroup: "+err.Error())
+	}
+	c := launch(t, runs("hog"), func(c *exec.Cmd) {
+		c.Args = append([]string{"sh", "-c", `echo $$ >"$0"/cgroup.procs && exec "$@"`, group, c.Path}, c.Args[1:]...)
+		c.Path = "/bin/sh"
+	})
+	if code := c.code(60 * time.Second); code != 137 || !strings.Contains(c.stderr.String(), "was killed because the container ran out of memory (its limit is 256 MB)") {
+		t.Errorf("exit code %d, %q", code, c.stderr.String())
+	}
+}

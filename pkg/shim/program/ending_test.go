@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,19 +99,18 @@ func TestDebianPackage(t *testing.T) {
 // TestOOMKills reads what Linux writes with both versions of cgroups.
 func TestOOMKills(t *testing.T) {
 	root := t.TempDir()
-	if n := oomKills(root, "/"); n != 0 {
-		t.Errorf("%d without cgroups", n)
+	own := parseCgroups([]byte("5:cpu,cpuacct:/a\n4:memory:/one\n0::/two\n"))
+	if n := oomKills(root, own); n != 0 || own != (cgroups{"/two", "/one"}) {
+		t.Errorf("%d without cgroups; %+v", n, own)
 	}
-	v1 := filepath.Join(root, "memory")
-	if err := os.MkdirAll(v1, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(v1, "memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", 0o644)
-	if n := oomKills(root, "/docker/x"); n != 2 {
-		t.Errorf("%d with v1, want 2", n)
-	}
-	write(t, filepath.Join(root, "memory.events"), "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n", 0o644)
-	if n := oomKills(root, "/"); n != 1 {
-		t.Errorf("%d with v2, want 1", n)
+	for i, file := range []string{"memory/memory.oom_control", "memory/one/memory.oom_control", "memory.events", "two/memory.events"} {
+		path := filepath.Join(root, file) // each later one is nearer
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, fmt.Sprintf("oom_kill_disable 0\nunder_oom 0\noom 9\noom_kill %d\noom_group_kill 0\n", i+1), 0o644)
+		if n := oomKills(root, own); n != i+1 {
+			t.Errorf("%s: %d, want %d", file, n, i+1)
+		}
 	}
 }

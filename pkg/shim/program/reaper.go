@@ -29,6 +29,7 @@ var children struct {
 func reap() {
 	died := make(chan os.Signal, 1) // one is enough: all of the dead are collected at each
 	signal.Notify(died, syscall.SIGCHLD)
+	go newOOMKill() // from now on those that come count
 	go func() {
 		for range died {
 			for pid := firstDead(); pid != 0; pid = firstDead() {
