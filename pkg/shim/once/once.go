@@ -99,9 +99,9 @@ func (b *Backend) Do(x message.Exchange) error {
 	err = run.answer(x)
 	select {
 	case <-gone:
-		run.process.Kill()
-		<-run.process.Done()
-		x.Abort()
+		if run.begun {
+			x.Abort()
+		}
 		return message.ErrAborted
 	default:
 	}

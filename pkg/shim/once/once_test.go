@@ -226,8 +226,8 @@ func TestClientLeaves(t *testing.T) {
 	x.leave()
 	select {
 	case err := <-done:
-		if !errors.Is(err, message.ErrAborted) || !x.aborted {
-			t.Error(err)
+		if !errors.Is(err, message.ErrAborted) || x.aborted { // nothing was begun: the time may be up, which has an answer
+			t.Error(err, x.aborted)
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("Do did not return")

@@ -21,6 +21,7 @@ type run struct {
 	stdin   *os.File
 	stdout  *os.File
 	stderr  *os.File
+	begun   bool // the answer's head was given
 	tail    tail
 	logged  chan struct{}         // log has ended
 	broke   atomic.Pointer[error] // how the request's body broke off
@@ -142,6 +143,7 @@ func (r *run) answer(x message.Exchange) error {
 		return nil
 	}
 	h := message.Header{{Name: "Content-Type", Value: contentType(buffer, false)}}
+	r.begun = true
 	if x.Head(message.Head{Status: 200, Header: h, Length: -1}) != nil {
 		return r.abort(x)
 	}

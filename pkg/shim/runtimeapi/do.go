@@ -11,7 +11,9 @@ import (
 
 // Do hands x to the program and makes its answer the answer of x. The request
 // id is the request's x-fc-request-id, and one of the API's own where that is
-// absent, odd, or of another call that is under way.
+// absent, odd, or of another call that is under way. When the function that was
+// given to OnGone is called, Do soon returns message.ErrAborted; it has aborted
+// x itself only where an answer was begun.
 func (a *API) Do(x message.Exchange) error {
 	r := x.Request()
 	gone := make(chan struct{})
@@ -21,9 +23,6 @@ func (a *API) Do(x message.Exchange) error {
 	call := callOf(r)
 	body, err := a.payload(r, gone)
 	if err != nil {
-		if err == message.ErrAborted {
-			x.Abort()
-		}
 		return err
 	}
 	defer a.release(&body)
@@ -32,18 +31,15 @@ func (a *API) Do(x message.Exchange) error {
 	for {
 		got, err := a.invoke(a.invocation(r, call, form, body.data), r.Header.Get(fc.HeaderRequestID), gone)
 		if err != nil {
-			if err == message.ErrAborted {
-				x.Abort()
-			}
 			return err
 		}
 		if !got.failed {
 			a.release(&body)
-			return a.succeed(x, call, got, gone)
+			return orAborted(a.succeed(x, call, got, gone), gone)
 		}
 		e, err := readError(got)
 		if err != nil {
-			return err
+			return orAborted(err, gone)
 		}
 		if form != Params && e.wantsParams() && (call == fc.HTTP || !r.Header.Has(fc.HeaderControlPath)) {
 			a.learn(Params)
@@ -52,6 +48,18 @@ func (a *API) Do(x message.Exchange) error {
 		}
 		return e.answer(x, call)
 	}
+}
+
+// orAborted is err, but where the client has gone what failed is of its making.
+func orAborted(err error, gone <-chan struct{}) error {
+	select {
+	case <-gone:
+		if err != nil {
+			return message.ErrAborted
+		}
+	default:
+	}
+	return err
 }
 
 // invocation makes what the program is given.
@@ -143,7 +151,7 @@ func (a *API) eventAnswer(x message.Exchange, got *answer, gone <-chan struct{})
 	h, err := a.hold(r.Body, r.Length, maxEventAnswer, 3, gone)
 	switch {
 	case err == message.ErrAborted:
-		return abort(x)
+		return err
 	case err == errTooLarge:
 		return badAnswer("its answer is over the limit of the platform")
 	case err != nil:
@@ -177,9 +185,9 @@ func stream(x message.Exchange, head message.Head, r *message.Request) error {
 	}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
-	begun := false
+	body, begun := r.Body, false
 	for {
-		n, err := r.Body.Read(*buffer)
+		n, err := body.Read(*buffer)
 		if err != nil && err != io.EOF {
 			if begun {
 				x.Abort()

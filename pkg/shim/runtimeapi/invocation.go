@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -18,8 +19,9 @@ type invocation struct {
 	length  int64                         // of the payload, -1 where it is not known
 	payload func(w io.Writer) (err error) // may be asked for more than once
 
-	answered chan *answer // has room for one
-	left     bool         // nobody waits for the answer any more
+	gone     <-chan struct{} // closed when the client has gone
+	answered chan *answer    // has room for one
+	left     bool            // nobody waits for the answer any more
 }
 
 // answer is a POST of the program's. Who gets it closes done when it needs the
@@ -30,6 +32,27 @@ type answer struct {
 	done    chan struct{}
 }
 
+// patience is how long the program may go on sending an answer whose client has
+// gone.
+const patience = time.Second
+
+// wait waits for done, but once the client has gone not for long.
+func (g *answer) wait(gone <-chan struct{}) bool {
+	select {
+	case <-g.done:
+		return true
+	case <-gone:
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-g.done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
 // maxAbandoned bounds how many ids of calls are remembered whose client has
 // gone, so that the program's late answer is not refused.
 const maxAbandoned = 1024
@@ -37,7 +60,7 @@ const maxAbandoned = 1024
 // invoke hands inv to the program and waits for its answer. wanted is the id
 // that it should have. gone tells that nobody waits any more.
 func (a *API) invoke(inv *invocation, wanted string, gone <-chan struct{}) (*answer, error) {
-	inv.answered = make(chan *answer, 1)
+	inv.answered, inv.gone = make(chan *answer, 1), gone
 	a.mu.Lock()
 	if a.failure != nil {
 		defer a.mu.Unlock()
@@ -133,8 +156,9 @@ func (a *API) answer(x message.Exchange, id string, failed bool) {
 	}
 	a.mu.Unlock()
 
-	if got != nil {
-		<-got.done
+	if got != nil && !got.wait(inv.gone) {
+		x.Abort() // so that who reads the body does not wait any longer
+		return
 	}
 	if r.Body != nil {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
