@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 )
@@ -131,12 +130,9 @@ func (g *gate) program(b []byte) {
 // own sends the shim's waiting lines on. The caller has made sure that a line
 // begins here.
 func (g *gate) own() {
-	w, dropped := g.s.queue.take()
+	w := g.s.takeLines()
 	g.put(w)
 	g.s.queue.done(w)
-	if dropped > 0 {
-		g.put(g.s.forPeople(nil, fmt.Sprintf("shim: nobody read the output: %d log lines of the shim are missing here", dropped)))
-	}
 }
 
 // cut ends the program's line, so that one of the shim's can follow.

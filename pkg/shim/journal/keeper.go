@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"bytes"
+	"fmt"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
@@ -75,29 +77,49 @@ func (s *stream) flushNow(mayCut bool) bool {
 	return true
 }
 
-// few writes as many of the waiting lines as a page holds. The caller holds mu.
+// few writes the waiting lines as far as the output takes them at once, and
+// says whether none is left. The caller holds mu.
 func (s *stream) few(mayCut bool) bool {
 	if s.unended > 0 {
 		// It is only ended where the program is not just writing it: a long
 		// line comes in large pieces, between which the pipe is empty.
-		if !mayCut || s.unended > maxPrompt || s.piece > chunkSize/2 || s.written() > s.taken {
+		if !mayCut || s.unended > maxPrompt || s.piece > chunkSize/2 || s.written() > s.taken || !s.writable() {
 			return false
 		}
+		s.cut()
+		s.gate.flush()
 	}
-	if !writable(s.outFD) {
+	w := s.takeLines()
+	rest := w
+	for len(rest) > 0 && s.writable() {
+		n := len(rest)
+		if n > page && !s.never {
+			n = bytes.LastIndexByte(rest[:page], '\n') + 1
+			if n == 0 {
+				break // longer than a page: for the keeper, who may block
+			}
+		}
+		s.gate.write(rest[:n])
+		rest = rest[n:]
+	}
+	if len(rest) > 0 {
+		s.queue.putBack(rest)
 		return false
 	}
-	room := page
-	if s.unended > 0 {
-		s.cut()
-		room -= len(s.buf)
-	}
-	w := s.queue.takeFew(room)
-	s.put(w)
-	s.flush()
 	s.queue.done(w)
-	// A note of dropped lines is left to the keeper, which may block.
-	return len(w) > 0
+	return true
+}
+
+// writable says whether a page can be written without blocking.
+func (s *stream) writable() bool { return s.never || writable(s.outFD) }
+
+// takeLines takes what waits, and a note of what was dropped.
+func (s *stream) takeLines() []byte {
+	w, dropped := s.queue.take()
+	if dropped > 0 {
+		w = s.forPeople(w, fmt.Sprintf("shim: nobody read the output: %d log lines of the shim are missing here", dropped))
+	}
+	return w
 }
 
 // tend has the keeper look after the stream soon.

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,19 +62,12 @@ func (q *queue) take() (w []byte, dropped int) {
 	return w, dropped
 }
 
-// takeFew is take for at most limit bytes, without dropped lines.
-func (q *queue) takeFew(limit int) []byte {
+// putBack returns the end of what take gave.
+func (q *queue) putBack(w []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	w := q.lines
-	if len(w) > limit {
-		n := bytes.LastIndexByte(w[:limit], '\n') + 1
-		w, q.lines = bytes.Clone(w[:n]), append(q.lines[:0], w[n:]...)
-		return w
-	}
-	q.lines, q.spare = q.spare[:0], nil
-	q.any.Store(q.dropped > 0)
-	return w
+	q.lines = append(w, q.lines...)
+	q.any.Store(true)
 }
 
 func (q *queue) done(w []byte) {

@@ -31,6 +31,7 @@ type stream struct {
 	in, write *os.File
 	inFD      int
 	outFD     int
+	never     bool // out never blocks
 
 	readMu sync.Mutex
 	read   int64 // bytes that came out of the pipe
@@ -58,6 +59,7 @@ func (j *Journal) newStream(name string, out *os.File, through bool) (*stream, e
 	if s.outFD, err = descriptor(out); err != nil {
 		return nil, err
 	}
+	s.never = neverBlocks(out)
 	if through {
 		if s.in, s.write, err = os.Pipe(); err != nil {
 			return nil, err
