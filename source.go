@@ -18,8 +18,8 @@ import (
 //
 //go:embed cmd/shim/*.go pkg/fc/*.go pkg/shim/*.go
 //go:embed pkg/shim/clock/*.go pkg/shim/discovery/*.go pkg/shim/front/*.go pkg/shim/http1/*.go pkg/shim/http2/*.go
-//go:embed pkg/shim/journal/*.go pkg/shim/message/*.go pkg/shim/once/*.go pkg/shim/program/*.go pkg/shim/relay/*.go
-//go:embed pkg/shim/runtimeapi/*.go
+//go:embed pkg/shim/journal/*.go pkg/shim/lambda/*.go pkg/shim/message/*.go pkg/shim/once/*.go pkg/shim/program/*.go
+//go:embed pkg/shim/relay/*.go pkg/shim/runtimeapi/*.go
 var shimSource embed.FS
 
 // SourceFile is one file of the shim's source.

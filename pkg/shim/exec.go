@@ -26,12 +26,7 @@ func (s *supervisor) beginExec(c *program.Command) error {
 		},
 		Environ: s.env, Log: stderr, Lines: s.settings.ErrorLines,
 	}))
-	listeners, err := bind(s.settings.Listen, nil)
-	if err != nil {
-		return err
-	}
-	s.listen(listeners)
-	return nil
+	return s.open(nil)
 }
 
 // programsLog is where the log takes programs' stderr, for as long as the shim

@@ -18,7 +18,7 @@ func (s *supervisor) notStarted(err error, function bool, signals <-chan os.Sign
 	s.log.Say("%v", err)
 	// An image without any function in it (code 1) is not about to be called,
 	// unless the platform has started it.
-	if s.env.onPlatform() || function && code != 1 {
+	if s.env.onPlatform() || s.onLambda() || function && code != 1 {
 		s.linger(failure, signals)
 	}
 	s.leave(true)
@@ -42,17 +42,19 @@ func (s *supervisor) ended(code int, signals <-chan os.Signal) {
 // the platform calls a container as soon as it listens, and the caller then
 // reads what is wrong in place of FunctionNotStarted or CAExited.
 func (s *supervisor) linger(f *message.Failure, signals <-chan os.Signal) {
+	if s.onLambda() {
+		s.notOnLambda(f)
+		return
+	}
 	if s.settings.Linger == 0 {
 		return
 	}
 	told := &lastWord{failure: f, said: make(chan struct{})}
 	s.use(told)
 	if !s.serving {
-		listeners, err := bind(s.settings.Listen, nil)
-		if err != nil {
+		if err := s.open(nil); err != nil {
 			return // somebody else has the port, who may answer
 		}
-		s.listen(listeners)
 	}
 	end := time.NewTimer(s.settings.Linger)
 	defer end.Stop()

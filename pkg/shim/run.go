@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -39,6 +39,8 @@ type supervisor struct {
 
 	// expectsServer: this is a function, so it should listen at some time.
 	expectsServer bool
+	running       context.Context // ends with the container
+	end           context.CancelFunc
 	stopping      chan struct{} // closed at SIGTERM
 	fatal         chan error
 
@@ -58,7 +60,7 @@ func Run(settings Settings, args []string, env Environ) int {
 	}
 	c, err := program.Resolve(args, env)
 	if err == nil {
-		s.expectsServer = c.Function || env.onPlatform()
+		s.expectsServer = c.Function || env.onPlatform() || s.onLambda()
 		err = s.begin(c)
 	}
 	if err != nil {
@@ -79,6 +81,7 @@ func newSupervisor(settings Settings, env Environ) (*supervisor, error) {
 		watched:  make(chan struct{}),
 		fatal:    make(chan error, 1),
 	}
+	s.running, s.end = context.WithCancel(context.Background())
 	var err error
 	s.log, err = journal.New(journal.Options{Stdout: os.Stdout, Stderr: os.Stderr,
 		RequestLog: settings.RequestLog, JSON: settings.JSONLog, Mask: settings.Mask, Tail: settings.ErrorLines})
@@ -132,6 +135,7 @@ func (s *supervisor) leave(stopped bool) {
 		s.api.End(s.process.Failure())
 	}
 	s.servers.shutdown(ctx)
+	s.end()
 	program.KillAll()
 	var stop <-chan struct{}
 	if stopped {
@@ -142,8 +146,18 @@ func (s *supervisor) leave(stopped bool) {
 	s.log.Drain(stop)
 }
 
-// listen binds the shim's port and serves on it. taken is as for bind.
-func (s *supervisor) listen(listeners []net.Listener) {
+// open begins to take calls: on the shim's port (taken is as for bind), or from
+// a platform that is polled.
+func (s *supervisor) open(taken []netip.AddrPort) error {
+	if s.onLambda() {
+		s.serving = true
+		go s.poll()
+		return nil
+	}
+	listeners, err := bind(s.settings.Listen, taken)
+	if err != nil {
+		return err
+	}
 	s.serving = true
 	for _, l := range listeners {
 		go func() {
@@ -152,6 +166,7 @@ func (s *supervisor) listen(listeners []net.Listener) {
 			}
 		}()
 	}
+	return nil
 }
 
 // fail ends the container for a reason of the shim's own.

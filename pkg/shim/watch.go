@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/shim/clock"
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 )
 
@@ -28,39 +29,40 @@ const (
 func (s *supervisor) watch() {
 	defer close(s.watched)
 	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
-	started := time.Now()
 	var last []discovery.Address
-	since, refused := started, time.Time{}
+	// Times are of the shim running: a freeze makes nobody late.
+	var running clock.Watch
+	since, refused := time.Duration(0), time.Duration(0)
 	for {
 		found, err := s.finder.Find()
-		now := time.Now()
+		age := running.Elapsed()
 		if !slices.Equal(found, last) {
-			last, since = slices.Clone(found), now
+			last, since = slices.Clone(found), age
 		}
 		taken := onPort(found, own)
-		addrs, ok := s.locate(found, taken, told, own, now.Sub(since), err)
+		addrs, ok := s.locate(found, taken, told, own, age-since, err)
 		if ok {
 			s.listened.Store(true)
 			s.target.Set(addrs...)
 		} else {
-			s.overdue(now.Sub(started))
+			s.overdue(age)
 		}
-		expected := s.expectsServer && now.Sub(started) > s.settings.Ready-min(beforeReady, s.settings.Ready/4)
+		expected := s.expectsServer && age > s.settings.Ready-min(beforeReady, s.settings.Ready/4)
 		if !s.serving && (ok || expected) {
 			switch err := s.open(taken); {
 			case errors.Is(err, errOwned):
 				s.listened.Store(true)
 				return
-			case errors.Is(err, syscall.EADDRINUSE) && (refused.IsZero() || now.Sub(refused) < stranger):
-				if refused.IsZero() {
-					refused = now
+			case errors.Is(err, syscall.EADDRINUSE) && (refused == 0 || age-refused < stranger):
+				if refused == 0 {
+					refused = max(age, 1)
 				}
 			case err != nil:
 				s.fatal <- err
 				return
 			}
 		}
-		if !s.pause(now.Sub(started), ok, !s.guess) {
+		if !s.pause(age, ok, !s.guess) {
 			return
 		}
 		select {
@@ -120,16 +122,6 @@ func dialTaken(taken []netip.AddrPort) []string {
 		all = append(all, discovery.Address{TCP: a})
 	}
 	return discovery.DialAddrs(all)
-}
-
-// open binds the shim's port and serves on it.
-func (s *supervisor) open(taken []netip.AddrPort) error {
-	listeners, err := bind(s.settings.Listen, taken)
-	if err != nil {
-		return err
-	}
-	s.listen(listeners)
-	return nil
 }
 
 // pause waits until it is worth looking again. It returns false when the
