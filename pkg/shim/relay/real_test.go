@@ -176,38 +176,62 @@ func TestIdleNode(t *testing.T) {
 	}
 }
 
-// TestFreeze stops and continues a program, as the platform freezes it, while
-// requests come.
+// TestFreeze stops and continues a program, or everything, as the platform
+// freezes an instance, while requests come. None may fail.
 func TestFreeze(t *testing.T) {
-	t.Setenv("KEEP", "300")
-	cmd, a := start(t, "server.js", nodeServer, "node")
-	r := New(Options{Dial: dialer(a)})
-	t.Cleanup(r.Close)
-	var stop atomic.Bool
-	var wait sync.WaitGroup
-	var done atomic.Int64
-	for i := range 4 {
-		wait.Go(func() {
-			for !stop.Load() {
-				x := []*recorder{get("/"), post()}[i%2]
-				if err := r.Do(x); err != nil || x.head.Status != 200 {
-					t.Error(err, x)
-					return
+	for name, order := range map[string]string{"program": "p", "relay first": "rp", "program first": "pr"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KEEP", "1000") // so that it is announced in whole seconds
+			program, a := start(t, "server.js", nodeServer, "node")
+			t.Setenv(childVariable, a.String())
+			relay, addr := start(t, "unused", "", os.Args[0])
+			var stop atomic.Bool
+			var wait sync.WaitGroup
+			var done atomic.Int64
+			for i := range 4 {
+				wait.Go(func() {
+					c := client(t)
+					for !stop.Load() {
+						resp, err := request(c, "http://"+addr.String()+"/", i%2 == 0)
+						if err != nil || !strings.HasPrefix(resp, "200 ") {
+							t.Error(resp, err)
+							return
+						}
+						time.Sleep(time.Duration(done.Add(1)%8) * 50 * time.Millisecond)
+					}
+				})
+			}
+			each := func(s syscall.Signal) {
+				for _, p := range order {
+					_ = map[rune]*exec.Cmd{'p': program, 'r': relay}[p].Process.Signal(s)
 				}
-				done.Add(1)
-				time.Sleep(time.Duration(done.Load()%8) * 50 * time.Millisecond)
+			}
+			for range 3 {
+				time.Sleep(150 * time.Millisecond)
+				each(syscall.SIGSTOP)
+				time.Sleep(1200 * time.Millisecond)
+				each(syscall.SIGCONT)
+			}
+			stop.Store(true)
+			wait.Wait()
+			if done.Load() < 12 {
+				t.Errorf("only %d requests", done.Load())
 			}
 		})
 	}
-	for range 4 {
-		time.Sleep(150 * time.Millisecond)
-		_ = cmd.Process.Signal(syscall.SIGSTOP)
-		time.Sleep(400 * time.Millisecond)
-		_ = cmd.Process.Signal(syscall.SIGCONT)
+}
+
+func request(c *http.Client, url string, posts bool) (string, error) {
+	method, body := "GET", io.Reader(nil)
+	if posts {
+		method, body = "POST", strings.NewReader("body")
 	}
-	stop.Store(true)
-	wait.Wait()
-	if done.Load() < 20 {
-		t.Errorf("only %d requests", done.Load())
+	req, _ := http.NewRequest(method, url, body)
+	resp, err := c.Do(req)
+	if err != nil {
+		return "", err
 	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return fmt.Sprint(resp.StatusCode, " ", string(b)), err
 }
