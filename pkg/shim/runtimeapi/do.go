@@ -41,7 +41,7 @@ func (a *API) Do(x message.Exchange) error {
 		if err != nil {
 			return orAborted(err, gone)
 		}
-		if form != Params && e.wantsParams() && (call == fc.HTTP || !r.Header.Has(fc.HeaderControlPath)) {
+		if form != Params && e.wantsParams() {
 			a.learn(Params)
 			form = Params
 			continue

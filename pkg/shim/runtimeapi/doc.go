@@ -31,7 +31,9 @@
 // the two a program is, but a StartHttp program refuses a call without
 // x-fc-http-params before any code of its user runs. So the first HTTP call is
 // sent as an event, and sent again in the other form if it is refused so;
-// later ones are sent in the form that is then known.
+// later ones are sent in the form that is then known. The SDK logs the refusal
+// as an error, once. Events go to a StartHttp program as POST /invoke, as they
+// do to any server.
 //
 // # Memory
 //
