@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
@@ -168,6 +169,9 @@ func (c *client) goAway(last uint32, _ Code) {
 }
 
 func (c *client) headers(id uint32, h message.Header, fits, end bool) error {
+	for i := range h { // an unchanged program is forgiven what can be put right
+		h[i].Value = strings.Trim(h[i].Value, " \t")
+	}
 	s := c.conn.streams[id]
 	switch {
 	case s == nil && c.conn.idle(id):

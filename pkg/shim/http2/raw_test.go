@@ -21,6 +21,8 @@ type raw struct {
 	c      net.Conn
 	frames *frameReader
 	out    []byte
+
+	requests uint32 // that came, where it is a server
 }
 
 func dialRaw(t testing.TB, addr string) *raw {
