@@ -178,7 +178,16 @@ func (g *gate) write(b []byte) {
 		return
 	}
 	g.s.since.Store(int64(time.Since(epoch)))
-	_, err := g.s.out.Write(b)
+	for len(b) > 0 {
+		n, err := g.s.out.Write(b)
+		b = b[n:]
+		if errors.Is(err, syscall.EAGAIN) {
+			// Some other process has made the file one that does not block.
+			time.Sleep(time.Millisecond)
+		} else if err != nil {
+			g.broken = errors.Is(err, syscall.EPIPE)
+			break
+		}
+	}
 	g.s.since.Store(0)
-	g.broken = errors.Is(err, syscall.EPIPE)
 }

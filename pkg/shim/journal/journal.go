@@ -143,6 +143,11 @@ func (j *Journal) reached(goals [2]int64) bool {
 	return j.out.passed.Load() >= goals[0] && (j.err == j.out || j.err.passed.Load() >= goals[1])
 }
 
+// hopeless says whether bytes do not pass because nobody reads them.
+func (j *Journal) hopeless() bool {
+	return j.out.blocked() > deadReader || j.err.blocked() > deadReader
+}
+
 // await calls done whenever some of the program's output has passed, until it
 // is true. It gives up after patience, and at once where an output is stuck.
 func (j *Journal) await(done func() bool) {

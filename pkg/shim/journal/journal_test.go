@@ -170,15 +170,15 @@ func TestEndAfterBothStreams(t *testing.T) {
 	defer stdout.Close()
 	defer stderr.Close()
 	j.Start()
-	for i := range 200 {
+	for i := range 60 {
 		id := fmt.Sprint("id-", i)
 		j.Begin(fc.Invoke, id)
-		_, _ = stderr.WriteString(id + strings.Repeat("e", i*300) + "\n")
-		_, _ = stdout.WriteString(id + strings.Repeat("o", i*300) + "\n")
+		_, _ = stderr.WriteString(id + strings.Repeat("e", i*1000) + "\n")
+		_, _ = stdout.WriteString(id + strings.Repeat("o", i*1000) + "\n")
 		j.End(fc.Invoke, id, false)
 		end := "o\nFC Invoke End RequestId: " + id + "\n"
 		eventually(t, func() bool { return i == 0 || strings.HasSuffix(content(t, out), end) }, func() string { return content(t, out) })
-		if got := content(t, errOut); !strings.HasSuffix(got, id+strings.Repeat("e", i*300)+"\n") {
+		if got := content(t, errOut); !strings.HasSuffix(got, id+strings.Repeat("e", i*1000)+"\n") {
 			t.Fatalf("stderr was not through: %d", len(got))
 		}
 	}

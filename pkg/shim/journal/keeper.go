@@ -142,7 +142,7 @@ func (s *stream) keep() {
 			s.j.settle()
 			rest := s.look()
 			s.j.moved()
-			if rest {
+			if rest && (s != s.j.out || !s.j.ends.pending.Load()) {
 				break
 			}
 		}
@@ -154,7 +154,7 @@ func (s *stream) look() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	silence := time.Since(s.heard)
-	silent := silence >= patience && s.written() == s.taken
+	silent := silence >= s.enough() && s.written() == s.taken
 	if silent {
 		s.release()
 	}
@@ -170,6 +170,15 @@ func (s *stream) look() bool {
 		s.flush()
 	}
 	return !s.queue.any.Load() && !s.held() && !half
+}
+
+// enough is how long a silence tells that nothing more will come for now. A
+// program in the middle of a large write may get no processor for a while.
+func (s *stream) enough() time.Duration {
+	if s.unended > page || s.piece > chunkSize/2 {
+		return shortLine
+	}
+	return patience
 }
 
 // tooLong says whether the shim's lines no longer wait for the program to end

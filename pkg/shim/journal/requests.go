@@ -135,7 +135,7 @@ func (j *Journal) settle() bool {
 			e.fresh, e.marked = e.marked, e.fresh
 			e.goals = j.goals()
 		}
-		if !j.reached(e.goals) {
+		if !j.reached(e.goals) && !j.hopeless() {
 			return false
 		}
 		j.write(&e.marked)

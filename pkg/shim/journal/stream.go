@@ -16,6 +16,9 @@ const (
 	// program must be silent in the middle of a line before one of the shim's
 	// may cut it, and how long a beginning is held back.
 	patience = 20 * time.Millisecond
+	// deadReader is how long an output is blocked until End lines no longer
+	// wait for what the program wrote to it.
+	deadReader = time.Second
 )
 
 // stream is one output of the program. Three locks, taken in this order, and
@@ -152,9 +155,15 @@ func (s *stream) written() int64 {
 
 // stuck says whether the output has been blocked for so long that it makes no
 // sense to wait for it.
-func (s *stream) stuck() bool {
+func (s *stream) stuck() bool { return s.blocked() > patience }
+
+// blocked is how long the write that is being done has taken.
+func (s *stream) blocked() time.Duration {
 	t := s.since.Load()
-	return t != 0 && time.Since(epoch)-time.Duration(t) > patience
+	if t == 0 {
+		return 0
+	}
+	return time.Since(epoch) - time.Duration(t)
 }
 
 // epoch is what stream.since counts from, on the clock that never jumps.
