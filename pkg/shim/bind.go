@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -38,7 +39,7 @@ func bind(addr string, taken []netip.AddrPort) ([]net.Listener, error) {
 		loopback = loopback || a.Addr().Is4()
 	}
 	if !loopback {
-		l, err := net.Listen("tcp4", "0.0.0.0:"+port)
+		l, err := listen("tcp4", "0.0.0.0:"+port)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, errOwned // [::] takes IPv4 along unless told not to
 		}
@@ -59,7 +60,7 @@ func bindOutside(port string) ([]net.Listener, error) {
 		if !ok || n.IP.To4() == nil || n.IP.IsLoopback() {
 			continue
 		}
-		if l, err := net.Listen("tcp4", net.JoinHostPort(n.IP.String(), port)); err == nil {
+		if l, err := listen("tcp4", net.JoinHostPort(n.IP.String(), port)); err == nil {
 			all = append(all, l)
 		}
 	}
@@ -69,13 +70,20 @@ func bindOutside(port string) ([]net.Listener, error) {
 	return all, nil
 }
 
+// listen is net.Listen without Multipath TCP, which Go would try first.
+func listen(network, addr string) (net.Listener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	return c.Listen(context.Background(), network, addr)
+}
+
 func listenTCP(addr string) (net.Listener, error) {
 	host, _, _ := net.SplitHostPort(addr)
 	network := "tcp"
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
 		network = "tcp4"
 	}
-	l, err := net.Listen(network, addr)
+	l, err := listen(network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", addr, errnoOf(err))
 	}
@@ -85,10 +93,10 @@ func listenTCP(addr string) (net.Listener, error) {
 // listenUnix listens on a socket's path. A socket that a shim before this one
 // has left behind is replaced.
 func listenUnix(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path)
+	l, err := listen("unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) && !discovery.Probe(path) {
 		if fi, statErr := os.Lstat(path); statErr == nil && fi.Mode().Type() == os.ModeSocket && os.Remove(path) == nil {
-			l, err = net.Listen("unix", path)
+			l, err = listen("unix", path)
 		}
 	}
 	if err != nil {
