@@ -20,11 +20,8 @@ var variables = []struct{ header, variable string }{
 	{fc.HeaderLogStore, "AWS_LAMBDA_LOG_STREAM_NAME"},
 }
 
-// passed are Lambda's headers that the program gets as they are.
-var passed = []string{
-	"Lambda-Runtime-Deadline-Ms", "Lambda-Runtime-Invoked-Function-Arn",
-	"Lambda-Runtime-Client-Context", "Lambda-Runtime-Cognito-Identity",
-}
+// runtimeFields begins the names of Lambda's own headers.
+const runtimeFields = "lambda-runtime-"
 
 // addContext adds what is known of the event and the function to a request.
 func (c *Client) addContext(h *message.Header, e *event, call fc.Call) {
@@ -50,8 +47,12 @@ func (c *Client) addContext(h *message.Header, e *event, call fc.Call) {
 	if arn := strings.Split(e.header.Get("Lambda-Runtime-Invoked-Function-Arn"), ":"); len(arn) > 4 {
 		add(fc.HeaderAccountID, arn[4])
 	}
-	for _, name := range passed {
-		add(name, e.header.Get(name))
+	for _, f := range e.header {
+		switch name := strings.ToLower(f.Name); {
+		case name == "lambda-runtime-trace-id":
+			add("X-Amzn-Trace-Id", f.Value)
+		case strings.HasPrefix(name, runtimeFields) && name != "lambda-runtime-aws-request-id":
+			add(f.Name, f.Value)
+		}
 	}
-	add("X-Amzn-Trace-Id", e.header.Get("Lambda-Runtime-Trace-Id"))
 }

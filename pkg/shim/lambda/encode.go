@@ -63,7 +63,7 @@ func newAnswer(from source, h *message.Head) *httpAnswer {
 	}
 	for _, f := range h.Header {
 		name := strings.ToLower(f.Name)
-		if strings.HasPrefix(name, fc.Prefix) || strings.HasPrefix(name, "lambda-runtime-") {
+		if strings.HasPrefix(name, fc.Prefix) || strings.HasPrefix(name, runtimeFields) {
 			continue
 		}
 		f.Value = strings.ToValidUTF8(f.Value, "\ufffd")

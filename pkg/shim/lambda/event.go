@@ -197,5 +197,5 @@ func ours(name string) bool {
 	case "connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "expect", "x-amzn-trace-id":
 		return true
 	}
-	return strings.HasPrefix(name, "x-fc-") || strings.HasPrefix(name, "lambda-runtime-")
+	return strings.HasPrefix(name, "x-fc-") || strings.HasPrefix(name, runtimeFields)
 }

@@ -22,9 +22,9 @@
 // x-fc-version-id, x-fc-service-logproject (the log group) and
 // x-fc-service-logstore (the log stream). Credentials are not among them: they
 // are AWS's, and stay in AWS's variables. Besides it gets Lambda's own headers
-// under their own names, Lambda-Runtime-Deadline-Ms,
-// Lambda-Runtime-Invoked-Function-Arn, Lambda-Runtime-Client-Context and
-// Lambda-Runtime-Cognito-Identity, and X-Amzn-Trace-Id.
+// under their own names (Lambda-Runtime-Deadline-Ms, -Invoked-Function-Arn,
+// -Client-Context, -Cognito-Identity), and Lambda-Runtime-Trace-Id as
+// X-Amzn-Trace-Id. What a client sends under any of these names is left out.
 //
 // # Memory
 //

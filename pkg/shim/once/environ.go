@@ -27,6 +27,7 @@ var context = []struct{ header, variable string }{
 	{fc.HeaderAccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 	{fc.HeaderAccessKeySecret, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"},
 	{fc.HeaderSecurityToken, "ALIBABA_CLOUD_SECURITY_TOKEN"},
+	{"X-Amzn-Trace-Id", "_X_AMZN_TRACE_ID"}, // AWS Lambda's
 }
 
 // environ is base and what r says: the context for every call, and for an HTTP

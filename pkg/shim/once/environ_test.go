@@ -14,7 +14,7 @@ func TestEnviron(t *testing.T) {
 	b, _ := script(t, `env`)
 	x := newCall("PUT", "/a%20b?c=d", "body", "Host", "h.example.com:81", "X-Two", "1", "x-two", "2", "Proxy", "evil", "X_Two", "evil",
 		"Cookie", "a=1", "cookie", "b=2", "Content-Type", "a/b", "Content-Length", "4", "Connection", "close",
-		"X-Fc-Request-Id", "1-a", "x-fc-access-key-secret", "s3cret", "x-fc-region", "cn-real", "x-fc-unknown", "u", "Authorization", "Bearer x")
+		"X-Fc-Request-Id", "1-a", "x-fc-access-key-secret", "s3cret", "x-fc-region", "cn-real", "x-fc-unknown", "u", "X-Amzn-Trace-Id", "Root=1", "Authorization", "Bearer x")
 	if err := b.Do(x); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestEnviron(t *testing.T) {
 		"REQUEST_METHOD=PUT", "PATH_INFO=/a b", "QUERY_STRING=c=d", "REQUEST_URI=/a%20b?c=d", "GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1",
 		"SERVER_NAME=h.example.com", "SERVER_PORT=81", "CONTENT_TYPE=a/b", "CONTENT_LENGTH=4", "HTTP_HOST=h.example.com:81", "HTTP_X_TWO=1, 2",
 		"HTTP_COOKIE=a=1; b=2", "HTTP_AUTHORIZATION=Bearer x", "HTTP_PROXY=http://proxy.example.com", "FC_REQUEST_ID=1-a", "FC_REGION=cn-real",
-		"FC_CONTROL_PATH=/http-invoke", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=s3cret",
+		"FC_CONTROL_PATH=/http-invoke", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=s3cret", "_X_AMZN_TRACE_ID=Root=1",
 	}
 	for _, w := range want {
 		if !slices.Contains(got, w) {
