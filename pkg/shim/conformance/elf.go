@@ -30,3 +30,10 @@ func withLinker(linker string) string {
 	le.PutUint64(b[168:], 4096)
 	return string(append(append(b, linker...), 0))
 }
+
+// foreign is the same for the other kind of machine.
+func foreign() string {
+	b := []byte(withLinker("/lib/ld.so"))
+	binary.LittleEndian.PutUint16(b[18:], map[string]uint16{"amd64": 183, "arm64": 62}[runtime.GOARCH])
+	return string(b)
+}

@@ -91,11 +91,19 @@ var modeRules = []Rule{
 		Name: "sdk/http", Source: "Function Compute, go1 runtime API, x-fc-http-params",
 		Doc: "HTTP triggers reach a binary built with the vendor's Go SDK, and its status and fields come back",
 		Run: func(t *Trial) {
-			c := t.Program([]string{"sdk"})
+			c := t.Program([]string{"sdk", "http"})
+			c.Ready()
+			for range 2 {
+				a := c.Ask("PUT", "/a/b?q=1", "body", fc.HeaderControlPath, "/http-invoke")
+				if a.Status != 201 || a.Body != "http PUT /a/b body" || a.Header.Get("X-Sdk") != "yes" || a.Header.Get(fc.HeaderStatus) != "" {
+					t.Errorf("fc.StartHttp: %+v", a)
+				}
+			}
+			c = t.Program([]string{"sdk"})
 			c.Ready()
 			a := c.Ask("PUT", "/a/b?q=1", "body", fc.HeaderControlPath, "/http-invoke")
-			if a.Status != 201 || a.Body != "http PUT /a/b body" || a.Header.Get("X-Sdk") != "yes" {
-				t.Errorf("%+v", a)
+			if a.Status != 202 || a.Body != "event PUT /a/b body" || a.Header.Get("X-Sdk") != "yes" {
+				t.Errorf("fc.Start: %+v", a)
 			}
 		},
 	},

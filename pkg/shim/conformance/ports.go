@@ -38,7 +38,7 @@ var portRules = []Rule{
 		Name: "ports/found", Source: sourceShim,
 		Doc: "wherever the program listens, the shim finds it: any port, loopback, IPv4 or IPv6 only, late, a Unix socket",
 		Run: func(t *Trial) {
-			for _, listen := range []string{"tcp::9000", "tcp::3000", "tcp:127.0.0.1:3000", "tcp4:0.0.0.0:3000", "tcp6:[::]:3000", "tcp6:[::1]:3000", "1500ms>tcp::3000", "unix:./server.sock", "unix:@abstract"} {
+			for _, listen := range []string{"tcp::9000", "tcp::3000", "tcp:127.0.0.1:3000", "tcp4:0.0.0.0:3000", "tcp6:[::]:3000", "tcp6:[::1]:3000", "1500ms>tcp::3000", "unix:./server.sock"} {
 				expectAt(t, t.Program([]string{"raw", listen}), listen)
 			}
 		},

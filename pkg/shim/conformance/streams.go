@@ -25,7 +25,7 @@ var streamRules = []Rule{
 				conn := c.Dial()
 				begin := time.Now()
 				conn.Send(Request("GET", "/", "", "X-Do", Do(send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+framing+"\r\n"),
-					pause, event(0), pause, event(1), pause, event(2), pause, "close")))
+					pause, event(0), pause, event(1), pause, event(2), "close")))
 				a, resp := conn.Head("GET")
 				if resp == nil || a.Header.Get("Content-Type") != "text/event-stream" {
 					t.Fatalf("%q: %+v", framing, a)

@@ -15,7 +15,8 @@ import (
 
 // sdk polls the go1 runtime API as the vendor's SDK does: one invocation after
 // the other is taken, and each is handled beside the next poll.
-func sdk([]string) int {
+func sdk(args []string) int {
+	startHTTP := len(args) > 0 // fc.StartHttp and not fc.Start
 	base := "http://" + os.Getenv("FC_RUNTIME_API") + "/2020-11-11/runtime/invocation/"
 	fmt.Println("polling", os.Getenv("FC_RUNTIME_API") != "")
 	for {
@@ -37,18 +38,28 @@ func sdk([]string) int {
 				return 6
 			}
 		}
-		go handle(base, resp.Header, payload)
+		go handle(base, resp.Header, payload, startHTTP)
 	}
 }
 
-func handle(base string, h http.Header, payload []byte) {
+func handle(base string, h http.Header, payload []byte, startHTTP bool) {
 	id := h.Get("x-fc-request-id")
 	if s, ok := strings.CutPrefix(string(payload), "sleep "); ok {
 		d, _ := time.ParseDuration(s)
 		time.Sleep(d)
 	}
 	url, body, params := base+id+"/response", []byte("event "+string(payload)), ""
+	var event struct {
+		Version, Body  string
+		RequestContext struct{ HTTP struct{ Method, Path string } }
+	}
 	switch in := h.Get("x-fc-http-params"); {
+	case startHTTP && in == "":
+		url = base + id + "/error"
+		body = []byte(`{"errorMessage":"no httpParams found in request","errorType":"errorString","stackTrace":[]}`)
+	case json.Unmarshal(payload, &event) == nil && event.Version == "v1":
+		out := event.RequestContext.HTTP
+		body, _ = json.Marshal(map[string]any{"statusCode": 202, "headers": map[string]string{"X-Sdk": "yes"}, "body": "event " + out.Method + " " + out.Path + " " + event.Body})
 	case strings.Contains(string(payload), "fail"):
 		url = base + id + "/error"
 		body = []byte(`{"errorMessage":"it failed","errorType":"errorString","stackTrace":[]}`)
