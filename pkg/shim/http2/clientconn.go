@@ -187,9 +187,10 @@ func (c *client) headers(id uint32, h message.Header, fits, end bool) error {
 	if err != nil {
 		return err
 	}
-	s.final = head.Status >= 200
-	if !s.final && (end || len(s.heads) > 100) {
-		return malformed("an interim answer that ends, or too many")
+	if s.final = head.Status >= 200; !s.final {
+		if s.interims++; end || s.interims > maxInterims {
+			return malformed("an interim answer that ends, or too many")
+		}
 	}
 	s.heads = append(s.heads, head)
 	s.cond.Broadcast()
@@ -208,6 +209,9 @@ func (c *client) headers(id uint32, h message.Header, fits, end bool) error {
 	s.endReceive()
 	return nil
 }
+
+// maxInterims is how many 1xx answers may come before the final one.
+const maxInterims = 100
 
 // newHead makes an answer's head of a header block (RFC 9113, section 8.3.2).
 func newHead(h message.Header) (message.Head, error) {

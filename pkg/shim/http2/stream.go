@@ -38,6 +38,7 @@ type stream struct {
 	// Of a client's stream.
 	headless bool           // the answer has no body, whatever its fields say
 	heads    []message.Head // of answers, that were not taken
+	interims int            // that came
 }
 
 // open makes a stream known.
