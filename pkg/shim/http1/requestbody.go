@@ -122,8 +122,7 @@ func (b *requestBody) drain(keep bool) bool {
 		return false
 	}
 	_ = b.x.c.nc.SetReadDeadline(time.Now().Add(drainTime))
-	n, _ := io.CopyN(io.Discard, &b.raw, drainLimit+1)
-	if n > drainLimit || b.raw.Err() != io.EOF {
+	if _, _ = io.CopyN(io.Discard, &b.raw, drainLimit); !b.raw.Done() {
 		return false
 	}
 	_ = b.x.c.nc.SetReadDeadline(time.Time{})

@@ -195,27 +195,32 @@ func TestGone(t *testing.T) {
 
 // TestOnGoneTakenBack: after OnGone(nil) nothing is called, nor after the end.
 func TestOnGoneTakenBack(t *testing.T) {
-	served := make(chan struct{})
+	served := make(chan struct{}, 1)
 	_, addr := serve(t, func(x message.Exchange) {
-		x.OnGone(func() { t.Error("called") })
-		if x.Request().Target == "/nil" {
+		defer func() { served <- struct{}{} }()
+		switch x.Request().Target {
+		case "/nil":
+			x.OnGone(func() { t.Error("called after it was taken back") })
 			x.OnGone(nil)
 			time.Sleep(5 * sweepEvery)
+		case "/first":
+			x.OnGone(func() { t.Error("called for another exchange") })
+			message.Answer(x, 200, nil, nil)
+		case "/second":
+			time.Sleep(5 * sweepEvery)
 		}
-		message.Answer(x, 200, nil, nil)
-		close(served)
 	})
-	for _, target := range []string{"/nil", "/end"} {
-		c := dial(t, addr).say("GET " + target + " HTTP/1.1|Host: a||")
-		if target == "/end" {
-			c.answer("GET")
-		} else {
-			time.Sleep(20 * time.Millisecond)
-		}
-		_ = c.SetLinger(0)
-		_ = c.Close()
-		<-served
-		served = make(chan struct{})
-		time.Sleep(3 * sweepEvery)
-	}
+	c := dial(t, addr).say("GET /nil HTTP/1.1|Host: a||")
+	time.Sleep(20 * time.Millisecond)
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	<-served
+	c = dial(t, addr).say("GET /first HTTP/1.1|Host: a||")
+	c.answer("GET")
+	<-served
+	c.say("GET /second HTTP/1.1|Host: a||")
+	time.Sleep(20 * time.Millisecond)
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	<-served
 }

@@ -34,8 +34,11 @@ func TestShutdown(t *testing.T) {
 	go func() { ended <- s.Shutdown(context.Background()) }()
 	time.Sleep(settle / 5)
 	arriving := dial(t, addr)
+	late.say("POST /late HTTP/1.1|Host: a|Content-Length: 4||")
+	arriving.say("POST /late HTTP/1.1|Host: a|Content-Length: 4||")
+	time.Sleep(2 * settle) // their bodies take their time
 	for _, c := range []*client{late, arriving} {
-		if resp, body := c.say("GET /late HTTP/1.1|Host: a||").answer("GET"); body != "GET /late " || !resp.Close {
+		if resp, body := c.say("body").answer("POST"); body != "POST /late body" || !resp.Close {
 			t.Errorf("%q, close %v", body, resp.Close)
 		}
 	}
