@@ -36,7 +36,7 @@ func TestDeadReader(t *testing.T) {
 		stdout.Close()
 	}()
 	time.Sleep(2 * patience)
-	const n = 20000
+	const n = 60000
 	start := time.Now()
 	for i := range n {
 		j.Begin(fc.Invoke, "some-request-id")
@@ -48,6 +48,11 @@ func TestDeadReader(t *testing.T) {
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("%d requests took %s", n, d)
 	}
+	j.out.queue.mu.Lock()
+	if n := len(j.out.queue.lines); n > maxWaiting {
+		t.Errorf("%d bytes wait", n)
+	}
+	j.out.queue.mu.Unlock()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -104,7 +109,7 @@ func TestSlowReader(t *testing.T) {
 	done := make(chan time.Duration)
 	go func() {
 		var longest time.Duration
-		for i := range 100 {
+		for i := range 1000 {
 			start := time.Now()
 			j.Begin(fc.Invoke, fmt.Sprint(i))
 			j.End(fc.Invoke, fmt.Sprint(i), false)
@@ -114,7 +119,7 @@ func TestSlowReader(t *testing.T) {
 	}()
 	var all []byte
 	buf := make([]byte, 2000)
-	for strings.Count(string(all), "\n") < 400 {
+	for strings.Count(string(all), "\n") < 2200 {
 		n, err := read.Read(buf)
 		if err != nil {
 			t.Fatal(err)
@@ -125,8 +130,19 @@ func TestSlowReader(t *testing.T) {
 	if longest := <-done; longest > time.Second {
 		t.Errorf("a request took %s", longest)
 	}
-	if n := strings.Count(string(all), "FC Invoke End"); n != 100 {
-		t.Errorf("%d End lines", n)
+	for _, text := range []string{startText[fc.Invoke], endText[fc.Invoke]} {
+		n := 0
+		for line := range strings.Lines(string(all)) {
+			if id, ok := strings.CutPrefix(line, text); ok {
+				if id != fmt.Sprintln(n) {
+					t.Fatalf("%q is not number %d", line, n)
+				}
+				n++
+			}
+		}
+		if n != 1000 {
+			t.Errorf("%d lines as %q", n, text)
+		}
 	}
 }
 

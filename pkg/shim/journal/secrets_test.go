@@ -64,7 +64,16 @@ func TestRotation(t *testing.T) {
 			j.Hide(message.Header{{Name: "authorization", Value: "Bearer one-client-that-stays"}})
 		}
 	}
-	for _, s := range []string{keySecret, token, "client-number-0000004999", "client-number-0000004800", "one-client-that-stays"} {
+	// What came again is kept longer than what did not.
+	client := func(s string) { j.Hide(message.Header{{Name: "authorization", Value: "Bearer " + s}}) }
+	client("client-that-came-again")
+	for i := range 300 {
+		client(fmt.Sprintf("client-of-later-%010d", i))
+		if i == 200 {
+			client("client-that-came-again")
+		}
+	}
+	for _, s := range []string{keySecret, token, "client-of-later-0000000299", "client-of-later-0000000100", "client-that-came-again"} {
 		if got := j.secrets.mask(s); got != "***" {
 			t.Errorf("%s is not hidden", s)
 		}
