@@ -13,7 +13,6 @@ import (
 type exchange struct {
 	s       stream
 	request message.Request
-	counted bool // among the server's running exchanges; guarded by conn.mu
 
 	began, ended bool
 	bodiless     bool
@@ -183,7 +182,7 @@ func (x *exchange) finish(code Code) {
 	x.s.gone = nil
 	x.s.reset(code, message.ErrAborted)
 	x.s.drop()
-	x.s.c.side.(*server).done(x)
+	x.s.c.side.(*server).done(&x.s)
 }
 
 func (x *exchange) Upgrade() (net.Conn, error) { return nil, errUpgrade }

@@ -90,7 +90,7 @@ func (c *server) headers(id uint32, h message.Header, fits, end bool) error {
 			refused = &message.Failure{Status: 501, Type: "NotImplemented", Message: "CONNECT is for proxies"}
 		}
 	}
-	x := &exchange{request: request, counted: true}
+	x := &exchange{request: request}
 	c.conn.open(&x.s, id)
 	x.request.Remote = c.conn.nc.RemoteAddr()
 	x.s.final, x.s.left, x.s.recvEnd = true, -1, end
@@ -102,6 +102,7 @@ func (c *server) headers(id uint32, h message.Header, fits, end bool) error {
 		x.s.expect = request.Expect
 		x.s.trailerTo = &x.request.Trailer
 	}
+	x.s.counted = true
 	c.running++
 	c.handlers.Go(func() { c.handle(x, refused) })
 	return nil
@@ -149,15 +150,21 @@ func (c *server) handle(x *exchange, refused *message.Failure) {
 }
 
 // done says that an exchange counts no longer.
-func (c *server) done(x *exchange) {
-	if x.counted {
-		x.counted = false
+func (c *server) done(s *stream) {
+	if s.counted {
+		s.counted = false
 		c.running--
 		c.endDrained()
 	}
 }
 
-func (c *server) ended(*stream) {}
+// ended is side's. From the end of the answer on the client may open another
+// stream; one that it has reset counts until its handler returns.
+func (c *server) ended(s *stream) {
+	if s.sendEnd {
+		c.done(s)
+	}
+}
 
 func (c *server) goAway(uint32, Code) {} // the client still waits for its answers
 

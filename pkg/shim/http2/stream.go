@@ -34,6 +34,7 @@ type stream struct {
 	expect    bool            // the client waits for 100 Continue
 	answered  bool            // the head of the answer was sent
 	trailerTo *message.Header // gets trailer when the body has been read
+	counted   bool            // among the server's running exchanges
 
 	// Of a client's stream.
 	headless bool           // the answer has no body, whatever its fields say
