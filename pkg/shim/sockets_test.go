@@ -105,6 +105,20 @@ func TestInterpreters(t *testing.T) {
 	}
 }
 
+// TestBusyStart: a program that works on after it has begun to listen is not
+// believed to be ready, and gets the shim's port although it takes it late.
+func TestBusyStart(t *testing.T) {
+	other, own := unlikely(t), freePort(t)
+	c := launch(t, runs("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("busy 600ms@tcp:127.0.0.1:%d", own)), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", own)))
+	c.ready()
+	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(own)) {
+		t.Errorf("%q answers on the shim's port", body)
+	}
+	if out := c.stdout.String() + c.stderr.String(); out != "" {
+		t.Errorf("the shim took the port, or the program did not get it: %s", out)
+	}
+}
+
 // TestFrozenGrace: a container that is frozen while it stops has its grace
 // when it is thawed.
 func TestFrozenGrace(t *testing.T) {

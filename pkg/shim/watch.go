@@ -3,7 +3,6 @@ package shim
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
@@ -29,18 +28,15 @@ const (
 func (s *supervisor) watch() {
 	defer close(s.watched)
 	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
-	var last []discovery.Address
+	var settling discovery.Settling
 	// Times are of the shim running: a freeze makes nobody late.
 	var running clock.Watch
-	since, refused := time.Duration(0), time.Duration(0)
+	refused := time.Duration(0)
 	for {
 		found, err := s.finder.Find()
 		age := running.Elapsed()
-		if !slices.Equal(found, last) {
-			last, since = slices.Clone(found), age
-		}
 		taken := onPort(found, own)
-		addrs, ok := s.locate(found, taken, told, own, age-since, err)
+		addrs, ok := s.locate(found, taken, told, own, settling.Age(age, found, s.finder.Busy), err)
 		if ok {
 			s.listened.Store(true)
 			s.target.Set(addrs...)

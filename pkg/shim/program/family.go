@@ -81,6 +81,17 @@ func readStat(pid int) (state byte, parent int, ok bool) {
 	return parseStat(b)
 }
 
+// State is the state of a thread as proc(5) has it: R runs or wants to, D
+// waits for a disk, S sleeps. 0 where there is none.
+func State(pid, tid int) byte {
+	b, err := ReadProc("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	state, _, _ := parseStat(b)
+	return state
+}
+
 // parseStat finds them after the second field, which is the program's name in
 // parentheses and may itself hold spaces and parentheses (proc(5)).
 func parseStat(stat []byte) (state byte, parent int, ok bool) {
