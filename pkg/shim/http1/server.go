@@ -29,7 +29,9 @@ var ErrServerClosed = errors.New("the server was closed")
 //
 // A client that ends its side of the connection and still reads (RFC 9112,
 // section 9.6; nc does) gets its answer. So a FIN does not count as the
-// client's going away until something cannot be written; a reset does.
+// client's going away until something cannot be written, or the client's
+// kernel says that nobody is there any more, which takes Linux a minute
+// (tcp_fin_timeout); a reset counts at once.
 // CloseIsGone is for clients of which is known that they do no such thing.
 type Server struct {
 	Handler message.Handler

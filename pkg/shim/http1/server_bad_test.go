@@ -193,6 +193,23 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestCloseIsGone: where a server is told so, a FIN is enough.
+func TestCloseIsGone(t *testing.T) {
+	gone := make(chan struct{})
+	_, addr := serve(t, func(x message.Exchange) {
+		x.OnGone(func() { close(gone) })
+		<-gone
+	}, func(s *Server) { s.CloseIsGone = true })
+	c := dial(t, addr).say("GET / HTTP/1.1|Host: a||")
+	_ = c.CloseWrite()
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("not noticed")
+		close(gone)
+	}
+}
+
 // TestOnGoneTakenBack: after OnGone(nil) nothing is called, nor after the end.
 func TestOnGoneTakenBack(t *testing.T) {
 	served := make(chan struct{}, 1)
