@@ -68,7 +68,7 @@ func FuzzReadELF(f *testing.F) {
 			t.Error("nothing to say")
 		}
 		e, ok := readELF(bytes.NewReader(b))
-		if !ok && (e.Linker != "" || e.Needed != nil) || len(e.Needed) > maxDynamic/16 {
+		if !ok && (e.Linker != "" || e.Needed != nil) || len(e.Needed) > maxDynamic/16 || len(e.Wants) > maxVersions || len(e.Has) > maxVersions {
 			t.Errorf("%t, but %+v", ok, e)
 		}
 	})

@@ -18,6 +18,10 @@ type elfFile struct {
 	// them to be looked for (DT_RUNPATH); the older RPath (DT_RPATH) counts
 	// for what they need in turn as well.
 	Needed, RunPath, RPath []string
+	// Wants are the versions of libraries that it cannot do without, Has those
+	// that it is itself, as a library.
+	Wants []libraryVersion
+	Has   []string
 }
 
 // Limits of what is read of a file, which may be anything.
@@ -38,6 +42,11 @@ const (
 	dtStrTab  = 5
 	dtRPath   = 15
 	dtRunPath = 29
+
+	dtVerDef     = 0x6ffffffc
+	dtVerDefNum  = 0x6ffffffd
+	dtVerNeed    = 0x6ffffffe
+	dtVerNeedNum = 0x6fffffff
 )
 
 // segment is a program header of a 64-bit file.
@@ -99,50 +108,52 @@ func segments(r io.ReaderAt, head []byte) []segment {
 	return all
 }
 
+// readDynamic reads the table that the dynamic linker works by.
 func (e *elfFile) readDynamic(r io.ReaderAt, dynamic segment, loads []segment) {
 	if dynamic.bytes == 0 || dynamic.offset > 1<<40 {
 		return
 	}
 	table := make([]byte, min(dynamic.bytes, maxDynamic))
 	n, _ := r.ReadAt(table, int64(dynamic.offset))
-	table = table[:n]
-	var needed, runPaths, rPaths []uint64
-	var strings uint64
-	for ended := false; len(table) >= 16 && !ended; table = table[16:] {
-		value := binary.LittleEndian.Uint64(table[8:])
-		switch binary.LittleEndian.Uint64(table) {
-		case dtNeeded:
-			needed = append(needed, value)
-		case dtRunPath:
-			runPaths = append(runPaths, value)
-		case dtRPath:
-			rPaths = append(rPaths, value)
-		case dtStrTab:
-			strings = value
-		case dtNull:
-			ended = true
+	entries := map[uint64][]uint64{}
+	for table = table[:n]; len(table) >= 16; table = table[16:] {
+		kind, value := binary.LittleEndian.Uint64(table), binary.LittleEndian.Uint64(table[8:])
+		if kind == dtNull {
+			break
 		}
+		entries[kind] = append(entries[kind], value)
 	}
-	// The table of strings is given by its address in memory.
-	at, ok := uint64(0), false
-	for _, s := range loads {
-		if strings >= s.addr && strings-s.addr < s.bytes {
-			at, ok = s.offset+strings-s.addr, true
+	// Other tables are given by their address in memory.
+	place := func(kind uint64) (offset uint64, ok bool) {
+		for _, addr := range entries[kind] {
+			for _, s := range loads {
+				if addr >= s.addr && addr-s.addr < s.bytes {
+					return s.offset + addr - s.addr, true
+				}
+			}
 		}
+		return 0, false
 	}
+	names, ok := place(dtStrTab)
 	if !ok {
 		return
 	}
-	for _, n := range needed {
-		if name := readString(r, at+n); name != "" {
+	for _, n := range entries[dtNeeded] {
+		if name := readString(r, names+n); name != "" {
 			e.Needed = append(e.Needed, name)
 		}
 	}
-	for _, p := range runPaths {
-		e.RunPath = append(e.RunPath, splitPath(readString(r, at+p))...)
+	for _, p := range entries[dtRunPath] {
+		e.RunPath = append(e.RunPath, splitPath(readString(r, names+p))...)
 	}
-	for _, p := range rPaths {
-		e.RPath = append(e.RPath, splitPath(readString(r, at+p))...)
+	for _, p := range entries[dtRPath] {
+		e.RPath = append(e.RPath, splitPath(readString(r, names+p))...)
+	}
+	if at, ok := place(dtVerNeed); ok && len(entries[dtVerNeedNum]) > 0 {
+		e.Wants = readWants(r, at, names, entries[dtVerNeedNum][0])
+	}
+	if at, ok := place(dtVerDef); ok && len(entries[dtVerDefNum]) > 0 {
+		e.Has = readHas(r, at, names, entries[dtVerDefNum][0])
 	}
 }
 

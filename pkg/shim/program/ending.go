@@ -25,8 +25,8 @@ func (p *Process) Explain(missed bool) string {
 		}
 	}
 	switch code := p.exit.ExitStatus(); {
-	case code == 127:
-		if text := p.explainNotFound(); text != "" {
+	case code == 127, code == 1 && missed && p.ran < atOnce: // 1 is ld.so's for a version
+		if text := p.explainNotFound(code); text != "" {
 			return name + " " + text
 		}
 	case code == 0 && missed && p.ran < atOnce:
@@ -74,9 +74,9 @@ func (p *Process) explainSignal(s syscall.Signal) string {
 	return ""
 }
 
-// explainNotFound says what lacks where the exit code is 127: ld.so's where a
-// shared library is missing, and a shell's where a command is.
-func (p *Process) explainNotFound() string {
+// explainNotFound says what lacks. Exit code 127 is ld.so's where a shared
+// library is missing, and a shell's where a command is.
+func (p *Process) explainNotFound(code int) string {
 	file, script := p.command.Path, false
 	for range maxInterpreters {
 		line, ok := shebang(file)
@@ -96,8 +96,11 @@ func (p *Process) explainNotFound() string {
 			file = path
 		}
 	}
-	if library, by := missingLibrary(file, p.env); library != "" {
-		return explainLibrary(library, by, p.command.Path)
+	if m, lacks := findMissing(file, p.env); lacks && (code == 1) == (m.version != "") {
+		return m.explain(p.command.Path)
+	}
+	if code != 127 {
+		return ""
 	}
 	if script || isShell(file) {
 		return "called a command that is not in this image (exit code 127); slim images have few: take the full image, or install it"
@@ -105,20 +108,24 @@ func (p *Process) explainNotFound() string {
 	return ""
 }
 
-func explainLibrary(library, by, path string) string {
-	text := "needs the shared library " + library + ", which is not in this image"
-	if by != path {
-		text = "needs " + by + ", and that " + text
+// explain is what follows the name of the program in a sentence.
+func (m missing) explain(path string) string {
+	text := "needs the shared library " + m.library + ", which is not in this image"
+	if m.version != "" {
+		text = "needs " + m.version + " of the shared library " + m.library + ", and this image has another version"
 	}
-	if strings.Contains(library, "musl") {
+	if m.by != path {
+		text = "needs " + m.by + ", and that " + text
+	}
+	switch pkg := debianPackage(m.library); {
+	case m.version != "":
+		return text + ": build it in the full image, on the same Debian, or link it statically"
+	case strings.Contains(m.library, "musl"):
 		return text + ": it is built for musl libc, as on Alpine; build it on Debian, or link it statically"
+	case pkg != "":
+		return text + "; in the full image install it (apt-get install " + pkg + "), or link it statically"
 	}
-	if pkg := debianPackage(library); pkg != "" {
-		text += "; in the full image install it (apt-get install " + pkg + ")"
-	} else {
-		text += "; copy it into the image"
-	}
-	return text + ", or link it statically"
+	return text + "; copy it into the image, or link it statically"
 }
 
 func isShell(path string) bool {

@@ -57,8 +57,8 @@ func TestMissingLibrary(t *testing.T) {
 	if p, out := run(t, dir+"/main"); p.Code() != 0 {
 		t.Fatalf("with all libraries: %s: %s", p.Ending(), out)
 	}
-	if library, by := missingLibrary(dir+"/main", nil); library != "" {
-		t.Errorf("with all libraries %s of %s is missed", library, by)
+	if m, lacks := findMissing(dir+"/main", nil); lacks {
+		t.Errorf("with all libraries: %+v", m)
 	}
 	explains := func(path, want string) {
 		t.Helper()
@@ -76,6 +76,30 @@ func TestMissingLibrary(t *testing.T) {
 	}
 	explains(dir+"/main", "needs the shared library libtwo.so, which is not in this image; copy it into the image")
 	explains(script(t, "#!"+dir+"/main"), "needs "+dir+"/main, and that needs the shared library libtwo.so")
+}
+
+// TestMissingVersion runs a program with an older library than it was built
+// with.
+func TestMissingVersion(t *testing.T) {
+	testtool.Need(t, "cc", "gcc")
+	dir := t.TempDir()
+	write(t, dir+"/f.c", "int f(void) { return 0; }\n", 0o644)
+	write(t, dir+"/main.c", "int f(void); int main(void) { return f(); }\n", 0o644)
+	for _, version := range []string{"F_2.1", "F_1.0"} {
+		write(t, dir+"/map", version+" { global: f; };\n", 0o644)
+		compile(t, "-shared", "-fPIC", "-o", dir+"/libf.so.1", "-Wl,-soname,libf.so.1", "-Wl,--version-script,"+dir+"/map", dir+"/f.c")
+		if version == "F_2.1" {
+			compile(t, "-o", dir+"/main", dir+"/main.c", dir+"/libf.so.1", "-Wl,-rpath,$ORIGIN")
+			if p, out := run(t, dir+"/main"); p.Code() != 0 {
+				t.Fatalf("with the right one: %s: %s", p.Ending(), out)
+			}
+		}
+	}
+	p, out := run(t, dir+"/main")
+	want := dir + "/main needs F_2.1 of the shared library libf.so.1, and this image has another version: build it in the full image"
+	if got := p.Explain(true); p.Code() != 1 || !strings.HasPrefix(got, want) {
+		t.Errorf("exit code %d (%s): %q, want %q", p.Code(), out, got, want)
+	}
 }
 
 func compile(t *testing.T, args ...string) {

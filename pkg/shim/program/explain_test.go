@@ -151,8 +151,13 @@ func TestReadELF(t *testing.T) {
 					}
 				}
 			}
-			if library, by := missingLibrary(file, nil); library != "" && pattern == "/bin/sh" {
-				t.Errorf("%s runs, but %s of %s is missed", file, library, by)
+			if pattern == "/bin/sh" {
+				if m, lacks := findMissing(file, nil); lacks {
+					t.Errorf("%s runs, but %+v", file, m)
+				}
+			}
+			if want := wanted(f); !slices.Equal(got.Wants, want) {
+				t.Errorf("%s wants %v, want %v", file, got.Wants, want)
 			}
 			f.Close()
 			compared++
@@ -161,4 +166,17 @@ func TestReadELF(t *testing.T) {
 	if compared == 0 {
 		t.Error("no program was compared")
 	}
+}
+
+func wanted(f *elf.File) []libraryVersion {
+	var all []libraryVersion
+	needs, _ := f.DynamicVersionNeeds()
+	for _, n := range needs {
+		for _, v := range n.Needs {
+			if v.Flags&elf.VER_FLG_WEAK == 0 {
+				all = append(all, libraryVersion{n.Name, v.Dep})
+			}
+		}
+	}
+	return all
 }

@@ -10,37 +10,49 @@ import (
 // maxLibraries limits how many libraries are looked through.
 const maxLibraries = 256
 
-// missingLibrary looks for the shared libraries that the ELF file at path and
-// its libraries need, as ld.so(8) does, and returns the first one that is not
-// in this image, and the file that needs it. Both are "" where all are there.
-func missingLibrary(path string, env []string) (library, neededBy string) {
+// missing is what a program cannot be linked with: a shared library that is
+// not in this image, or a version that the library there does not have.
+type missing struct {
+	library, version string
+	// by is the file that needs it.
+	by string
+}
+
+// findMissing looks for the shared libraries that the ELF file at path and its
+// libraries need, as ld.so(8) does, and returns the first that lacks.
+func findMissing(path string, env []string) (m missing, lacks bool) {
 	main, ok := openELF(path)
 	if !ok || main.Linker == "" {
-		return "", ""
+		return m, false
 	}
 	folders := expandOrigin(main.RPath, path)
 	folders = append(append(folders, splitPath(getenv(env, "LD_LIBRARY_PATH"))...), systemFolders(main.Linker)...)
-	seen := map[string]bool{filepath.Base(main.Linker): true}
-	for queue := []string{path}; len(queue) > 0 && len(seen) < maxLibraries; queue = queue[1:] {
+	has := map[string][]string{filepath.Base(main.Linker): nil} // each library's versions
+	for queue := []string{path}; len(queue) > 0 && len(has) < maxLibraries; queue = queue[1:] {
 		file := queue[0]
 		e, _ := openELF(file)
 		for _, name := range e.Needed {
-			if seen[name] {
-				continue
+			versions, seen := has[name]
+			if !seen {
+				found := findLibrary(name, append(expandOrigin(append(e.RPath, e.RunPath...), file), folders...))
+				switch {
+				case found != "":
+					library, _ := openELF(found)
+					versions = library.Has
+					queue = append(queue, found)
+				case isMusl(main.Linker) && strings.HasPrefix(name, "libc."):
+					// musl's C library is its dynamic linker.
+				default:
+					return missing{library: name, by: file}, true
+				}
+				has[name] = versions
 			}
-			seen[name] = true
-			found := findLibrary(name, append(expandOrigin(append(e.RPath, e.RunPath...), file), folders...))
-			switch {
-			case found == "" && isMusl(main.Linker) && strings.HasPrefix(name, "libc."):
-				// musl's C library is its dynamic linker.
-			case found == "":
-				return name, file
-			default:
-				queue = append(queue, found)
+			if version := e.lacks(name, versions); version != "" {
+				return missing{name, version, file}, true
 			}
 		}
 	}
-	return "", ""
+	return m, false
 }
 
 // findLibrary returns the first file of that name that is for this machine.
