@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -41,6 +42,13 @@ type Client struct {
 	answer   Response
 	received bool // bytes of an answer came since Ask
 	interims int
+
+	// What Send needs; raw is nil where the connection has none.
+	raw     syscall.RawConn
+	turn    func(fd uintptr) bool
+	out     []byte
+	wrote   int
+	turnErr error
 }
 
 // NewClient makes a Client on a connection.
@@ -48,6 +56,11 @@ func NewClient(conn net.Conn) *Client {
 	c := &Client{conn: conn}
 	c.Writer.Reset(conn)
 	c.reader.Reset((*clientSource)(c))
+	if s, ok := conn.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			c.raw, c.turn = raw, c.step
+		}
+	}
 	return c
 }
 

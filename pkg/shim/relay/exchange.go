@@ -39,6 +39,13 @@ func (e *exchange) leave() {
 	e.cut()
 }
 
+// stopped says whether the exchange is to end, whatever the program says.
+func (e *exchange) stopped() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.gone || e.bodyErr != nil
+}
+
 // cut breaks off what is under way. The lock is held.
 func (e *exchange) cut() {
 	if e.cancel != nil {
@@ -65,13 +72,15 @@ func (e *exchange) run() error {
 		if err == nil {
 			return e.answer(c, answer)
 		}
-		again := repeatable && reused && !c.Received() || c.Sent() == 0 && attempt < maxAttempts
+		broke := repeatable && reused && !c.Received()
+		unsent := c.Sent() == 0 && err != errMalformed && attempt < maxAttempts
+		if e.sender == nil && (broke || unsent) && !e.stopped() {
+			e.discard(c)
+			continue
+		}
 		failed := e.failure(err)
 		e.discard(c)
-		var bad *http1.Error
-		if !again || e.sender != nil || failed == message.ErrAborted || errors.As(err, &bad) {
-			return failed
-		}
+		return failed
 	}
 }
 
@@ -171,13 +180,15 @@ func (e *exchange) send(c *conn) error {
 		return errMalformed
 	}
 	if f.Kind == http1.None {
-		return c.End(nil)
+		return c.Send()
 	}
 	if atHand, err := e.takeSmall(); err != nil {
 		return err
 	} else if atHand {
-		_, _ = c.Write(e.small)
-		return c.End(nil)
+		if _, err := c.Write(e.small); err != nil {
+			return err
+		}
+		return c.Send()
 	}
 	if err := c.Flush(); err != nil {
 		return err

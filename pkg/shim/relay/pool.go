@@ -68,9 +68,10 @@ func (p *pool) begin() {
 	p.peak = max(p.peak, p.active)
 }
 
-// reuse pops connections until one is alive. Each is looked at, however short
-// it was idle: the program may have closed it, or written more than its answer,
-// which would be taken for the answer to this request.
+// reuse pops connections until one is alive. Each has to be looked at, however
+// short it was idle: the program may have closed it, or written more than its
+// answer, which would be taken for the answer to this request. http1's Send
+// does it in passing, for requests without a body.
 func (p *pool) reuse(unsafe bool) *conn {
 	generation := p.generation()
 	for {
@@ -78,7 +79,7 @@ func (p *pool) reuse(unsafe bool) *conn {
 		if c == nil {
 			return nil
 		}
-		if c.quiet() {
+		if !unsafe || c.Quiet() {
 			return c
 		}
 		p.drop(c)
@@ -113,20 +114,31 @@ func (p *pool) pop(generation int, unsafe bool) *conn {
 // put takes c back for another request.
 func (p *pool) put(c *conn) {
 	generation := p.generation()
+	c.Idle()
 	c.idleSince = time.Now()
+	if surplus := p.keep(c, generation); surplus != nil {
+		surplus.Close()
+	}
+}
+
+// keep puts c on top, and returns a connection that there is no place for.
+func (p *pool) keep(c *conn, generation int) (surplus *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active--
-	if p.closed || c.generation != generation || p.active+len(p.idle) >= p.peak && len(p.idle) == 0 {
-		c.Close()
-		return
+	if p.closed || c.generation != generation {
+		return c
 	}
 	if p.active+len(p.idle) >= p.peak {
-		p.idle[0].Close()
+		if len(p.idle) == 0 {
+			return c
+		}
+		surplus = p.idle[0]
 		p.idle = slices.Delete(p.idle, 0, 1)
 	}
 	p.idle = append(p.idle, c)
 	p.tend()
+	return surplus
 }
 
 // drop closes c, which was taken.

@@ -204,6 +204,22 @@ func TestDeadConnections(t *testing.T) {
 			}
 		})
 	}
+	t.Run("after its end", func(t *testing.T) {
+		t.Parallel()
+		// A late part of an answer is not taken for the next one, although
+		// the connection was idle for a moment only.
+		r := peer(t, func(c net.Conn, n int) {
+			reply(c, number(n))
+			time.Sleep(5 * time.Millisecond)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+		}).relay()
+		for i := range 3 {
+			if got := mustDo(t, r, get("/")); got != number(i+1) {
+				t.Error(got)
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+	})
 	t.Run("at that moment", func(t *testing.T) {
 		t.Parallel()
 		// The second request on each connection is read, and the connection
