@@ -4,7 +4,7 @@
 // the shim forwards them. The shim starts it in /code.
 "use strict";
 
-const { explain } = require("./failure.js");
+const { Problem } = require("./failure.js");
 const { load } = require("./module.js");
 
 async function main() {
@@ -19,6 +19,14 @@ async function main() {
 }
 
 main().catch((error) => {
-  process.stderr.write(explain(error) + "\n");
-  process.exit(1);
+  if (error instanceof Problem) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+  // Node.js itself knows best where an error of a module is, also a syntax
+  // error of one that is imported: it prints this one and exits with 1.
+  process.removeAllListeners("uncaughtException");
+  setImmediate(() => {
+    throw error;
+  });
 });

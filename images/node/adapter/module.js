@@ -56,20 +56,24 @@ function find(dir, named) {
 // candidates are the files that a stem may mean: compiled ones first.
 function* candidates(dir, stem) {
   for (const extension of runnable) yield path.resolve(dir, stem + extension);
-  if (typescript.some((extension) => fs.existsSync(path.resolve(dir, stem + extension)))) {
-    yield* require("./tsconfig.js").compiled(path.resolve(dir, stem), runnable);
-    for (const extension of typescript) yield path.resolve(dir, stem + extension);
-  }
+  if (fs.existsSync(path.join(dir, "tsconfig.json"))) yield* require("./tsconfig.js").compiled(path.resolve(dir, stem), runnable);
+  for (const extension of typescript) yield path.resolve(dir, stem + extension);
 }
 
-// open loads a module. require is the quicker way where it is allowed.
+// open loads a module.
 async function open(dir, file) {
-  if (typescript.includes(path.extname(file))) await require("./typescript.js").register(dir, file);
+  const compiles = typescript.includes(path.extname(file));
+  if (compiles) await require("./typescript.js").register(dir);
   else require("./sourcemap.js").enable(file);
   try {
-    return isESM(file) ? await import(pathToFileURL(file)) : require(file);
+    // require is the quicker way, for what is surely no module with a
+    // top-level await.
+    return compiles || isESM(file) ? await import(pathToFileURL(file)) : require(file);
   } catch (error) {
-    if (error.code === "ERR_REQUIRE_ASYNC_MODULE") return import(pathToFileURL(file));
+    if (error.code === "ERR_REQUIRE_ASYNC_MODULE" && !isScript(file)) return import(pathToFileURL(file));
+    if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
+      throw new Problem(`${error.message.split("\n")[0]} (${shown(dir, file)} or what it imports): Node.js itself only strips types; use the typescript image, which knows the whole language, or compile it`);
+    }
     if (error.code === "MODULE_NOT_FOUND" || error.code === "ERR_MODULE_NOT_FOUND") {
       throw new Problem(`${shown(dir, file)} cannot be loaded: ${error.message.split("\n")[0]}; is it installed (npm ci) and copied into the image?`);
     }
@@ -77,12 +81,22 @@ async function open(dir, file) {
   }
 }
 
-// isESM goes by the name, and for .js and .ts by package.json.
+// isESM goes by the name, and for .js by package.json.
 function isESM(file) {
   const extension = path.extname(file);
-  if (extension === ".mjs" || extension === ".mts") return true;
-  if (extension === ".cjs" || extension === ".cts") return false;
-  return require("./package.js").typeOf(path.dirname(file)) === "module";
+  if (extension === ".js") return require("./package.js").typeOf(path.dirname(file)) === "module";
+  return extension === ".mjs";
+}
+
+// isScript says whether the file has CommonJS's syntax.
+function isScript(file) {
+  const source = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
+  try {
+    new (require("node:vm").Script)(`(function () {${source}\n})`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // dig returns an export, or the property of one, also where CommonJS is below

@@ -64,7 +64,26 @@ function fileOf(stem) {
 
 function load(url, context, next) {
   if (!url.startsWith("file:") || !transpile.isSource(url)) return next(url, context);
-  return { ...transpile.one(fileURLToPath(url)), shortCircuit: true };
+  const file = fileURLToPath(url);
+  const imported = [...(context.conditions ?? [])].includes("import");
+  if (imported && requireAsksNobody && transpile.formatOf(file) === "cjs") return { format: "module", source: wrapped(file), shortCircuit: true };
+  return { ...transpile.one(file), shortCircuit: true };
+}
+
+// In Node.js 22 the require of CommonJS that an import has loaded asks no
+// hooks, and so knows neither aliases nor TypeScript.
+const requireAsksNobody = Number(process.versions.node.split(".")[0]) < 24;
+
+// wrapped is a module that exports what CommonJS in file does, loaded by a
+// require that asks.
+function wrapped(file) {
+  const exported = nodeModule.createRequire(file)(file);
+  const names = Object.keys(Object(exported)).filter((name) => name !== "default" && name !== "module.exports");
+  return `import { createRequire } from "node:module";
+const exported = createRequire(import.meta.url)(${JSON.stringify(file)});
+export { exported as default, exported as "module.exports" };
+${names.map((name, i) => `const e${i} = exported[${JSON.stringify(name)}]; export { e${i} as ${JSON.stringify(name)} };`).join("\n")}
+`;
 }
 
 module.exports = { register };

@@ -28,12 +28,6 @@ function stackOf(error) {
   return lines.slice(0, ours > 0 ? ours : lines.length).join("\n");
 }
 
-// explain is what goes to stderr for a function that cannot be started.
-function explain(error) {
-  if (error instanceof Problem) return error.message;
-  return isError(error) ? inspect(error) : `the function threw ${text(error)}`;
-}
-
 // text is a value in one string, whatever it is.
 function text(value) {
   try {
@@ -48,4 +42,4 @@ function isError(value) {
   return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
 }
 
-module.exports = { Problem, report, explain, stackOf, isError };
+module.exports = { Problem, report, stackOf, isError };

@@ -52,8 +52,7 @@ function adopt() {
 function uncaught(error, event) {
   const request = current();
   if (request) {
-    request.context.logger.error(`${event}:`, error);
-    request.fail(error);
+    if (!request.fail(error)) request.context.logger.error(`${event} after the request was answered:`, error);
     return;
   }
   process.stderr.write(`${event}: ${inspect(error)}\n`);

@@ -45,9 +45,9 @@ async function all(dir) {
   let out;
   try {
     out = fs.mkdtempSync(path.join(os.tmpdir(), "shim-typescript-"));
-    await Promise.all([...groups].map(([format, files]) => batch(dir, files, format, path.join(out, format || "any"))));
+    await Promise.allSettled([...groups].map(([format, files]) => batch(dir, files, format, path.join(out, format || "any"))));
   } catch {
-    output.clear(); // a read-only image, or an error in a file: one at a time then
+    // A read-only image: one at a time then.
   } finally {
     if (out) fs.rmSync(out, { recursive: true, force: true });
   }
@@ -66,7 +66,7 @@ async function batch(dir, files, format, out) {
   const args = [...flags, `--outdir=${out}`, `--outbase=${dir}`, ...(format ? [`--format=${format}`] : []), ...files];
   const child = spawn(esbuild, args, { cwd: dir, stdio: "ignore" });
   const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
-  if (code !== 0) throw new Error("one at a time");
+  if (code !== 0) return; // one of them has an error
   for (const file of files) {
     const made = path.join(out, path.relative(dir, file)).replace(/tsx?$/, "js");
     output.set(file, named(fs.readFileSync(made, "utf8"), file));
@@ -108,4 +108,4 @@ function detect(source) {
   return /^(import\b(?!\()|export\b|await\b)|\bimport\.meta\b/m.test(code) ? "module" : "commonjs";
 }
 
-module.exports = { available, isSource, all, one };
+module.exports = { available, isSource, formatOf, all, one };

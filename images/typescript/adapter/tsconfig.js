@@ -63,7 +63,12 @@ function find(base, file) {
 // compiled yields where the compiler puts what it makes of stem, a source's
 // path without its extension.
 function* compiled(stem, extensions) {
-  const options = of(path.dirname(stem));
+  let options;
+  try {
+    options = of(path.dirname(stem));
+  } catch {
+    return; // a finished function need not have all that its tsconfig extends
+  }
   if (!options.outDir) return;
   const base = options.rootDir ?? path.dirname(options.file);
   const places = [path.relative(base, stem)];
