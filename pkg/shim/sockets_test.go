@@ -65,23 +65,27 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-// TestHiddenUnix is TestHiddenProgram with a Unix socket.
+// TestHiddenUnix is TestHiddenProgram with a Unix socket, and as PID 1.
 func TestHiddenUnix(t *testing.T) {
 	testtool.NeedRoot(t)
 	setpriv := testtool.Need(t, "setpriv", "util-linux")
-	dir := t.TempDir()
-	for d := dir; strings.Contains(d, "TestHidden"); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := launch(t, runs("demote", "unix:"+dir+"/s"), func(c *exec.Cmd) {
-		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
-		c.Path = setpriv
-	})
-	c.ready()
-	if status, body := c.get("/"); status != 200 || !strings.HasPrefix(body, "unix:") {
-		t.Errorf("%d %q", status, body)
+	for name, setups := range map[string][]setup{"PID 1": {asPID1}, "subreaper": nil} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for d := dir; strings.Contains(d, "TestHidden"); d = filepath.Dir(d) {
+				if err := os.Chmod(d, 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := launch(t, runs("demote", "unix:"+dir+"/s"), append(setups, func(c *exec.Cmd) {
+				c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
+				c.Path = setpriv
+			})...)
+			c.ready()
+			if status, body := c.get("/"); status != 200 || !strings.HasPrefix(body, "unix:") {
+				t.Errorf("%d %q", status, body)
+			}
+		})
 	}
 }
 
