@@ -88,7 +88,7 @@ func dialing(t *testing.T, addr string) *Client {
 }
 
 // answerFor has k answer, or says why not, as the shim does.
-func answerFor(t *testing.T, k *Client, x message.Exchange) {
+func answerFor(t *testing.T, k message.Backend, x message.Exchange) {
 	err := k.Do(x)
 	var f *message.Failure
 	if errors.As(err, &f) {

@@ -2,7 +2,9 @@ package http2
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,12 +104,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.empty = make(chan struct{})
 	}
 	empty := s.empty
-	var open []*server
-	for c := range s.conns {
-		open = append(open, c)
-	}
 	s.mu.Unlock()
-	for _, c := range open {
+	for _, c := range s.open() {
 		c.drain()
 	}
 	select {
@@ -115,8 +113,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for _, c := range open {
+	for _, c := range s.open() {
 		_ = c.conn.nc.Close()
 	}
 	return ctx.Err()
+}
+
+func (s *Server) open() []*server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }
