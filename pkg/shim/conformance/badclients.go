@@ -49,7 +49,7 @@ var badClientRules = []Rule{
 			c := t.Raw()
 			for range 3 {
 				conn := c.Dial()
-				conn.Send(Request("POST", "/", "body", "X-Do", "read;sleep:100ms;length"))
+				conn.Send(Request("POST", "/", "body", "X-Do", "read;sleep:500ms;length"))
 				if err := conn.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 					t.Fatalf("%v", err)
 				}

@@ -17,12 +17,14 @@ import (
 // mutant is the shim with one thing wrong.
 type mutant struct {
 	name string
-	file string // below pkg
-	old  string // exactly once in file
-	new  string
-	// breaks are the rules that must fail.
+	// breaks are the rules that must fail, separated by spaces.
 	breaks string
+	// changes are mostly one: more where the shim has two defences.
+	changes []change
 }
+
+// change is one in a file below pkg: old, which must be there once, becomes new.
+type change struct{ file, old, new string }
 
 // TestMutants compiles each mutant and expects that the rules which it breaks
 // fail. With -short only a sample.
@@ -41,10 +43,10 @@ func TestMutants(t *testing.T) {
 				t.Fatal(err)
 			}
 			mo := options(t, fmt.Sprintf("mutant%d", n), flags...)
-			mo.Program, mo.Patience = o.Program, 20*time.Second
+			mo.Program, mo.Patience = o.Program, 45*time.Second
 			for _, name := range strings.Fields(m.breaks) {
 				if r := conformance.Run(t.Context(), mo, rule(t, name)); r.Kept() {
-					t.Errorf("%s does not see that %q became %q in %s", name, m.old, m.new, m.file)
+					t.Errorf("%s does not see it: %q", name, m.changes)
 				}
 			}
 		})
@@ -86,22 +88,30 @@ func rule(t *testing.T, name string) conformance.Rule {
 	return rules[i]
 }
 
-// overlay writes the mutant's file beside the checkout and returns the go
-// command's flags that put it in place of the real one.
+// overlay writes the mutant's files beside the checkout and returns the go
+// command's flags that put them in place of the real ones.
 func overlay(dir string, m mutant) ([]string, error) {
-	path := filepath.Join(testtool.ModuleRoot(), "pkg", m.file)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+	replace := map[string]string{}
+	for n, c := range m.changes {
+		path := filepath.Join(testtool.ModuleRoot(), "pkg", c.file)
+		from := path
+		if replace[path] != "" {
+			from = replace[path]
+		}
+		b, err := os.ReadFile(from)
+		if err != nil {
+			return nil, err
+		}
+		if n := strings.Count(string(b), c.old); n != 1 {
+			return nil, fmt.Errorf("%s: %q is %d times in %s, want once", m.name, c.old, n, c.file)
+		}
+		changed := filepath.Join(dir, fmt.Sprintf("mutant%d.go", n))
+		if err := os.WriteFile(changed, []byte(strings.Replace(string(b), c.old, c.new, 1)), 0o644); err != nil {
+			return nil, err
+		}
+		replace[path] = changed
 	}
-	if n := strings.Count(string(b), m.old); n != 1 {
-		return nil, fmt.Errorf("%s: %q is %d times in %s, want once", m.name, m.old, n, m.file)
-	}
-	changed := filepath.Join(dir, "mutant.go")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), m.old, m.new, 1)), 0o644); err != nil {
-		return nil, err
-	}
-	list, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	list, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,9 @@ func (i *instance) start(ctx context.Context, s Subject, c conformance.Case) err
 		words = append(append(words, "--"), c.Command...)
 	}
 	i.cmd = exec.Command("sh", words...)
-	i.cmd.Dir = i.dir
+	if i.cmd.Dir = "/"; len(c.Command) > 0 {
+		i.cmd.Dir = i.dir
+	}
 	i.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/", "FC_FUNC_CODE_PATH=" + i.dir}, append(s.Env, c.Env...)...)
 	i.cmd.Stdin, i.cmd.Stdout, i.cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	i.cmd.WaitDelay = 2 * time.Second
