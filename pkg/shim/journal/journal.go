@@ -7,7 +7,7 @@
 //
 // The program's bytes pass as they come. The shim's own lines stand between
 // the program's, and never hold up a request: they are gathered and written
-// together, at the latest half a millisecond later and before anything that
+// together, at the latest two milliseconds later and before anything that
 // the program writes after them; when the last request in flight ends, at
 // once, because the platform may freeze the instance then.
 package journal
@@ -150,22 +150,29 @@ func (j *Journal) hopeless() bool {
 
 // await calls done whenever some of the program's output has passed, until it
 // is true. It gives up after patience, and at once where an output is stuck.
-func (j *Journal) await(done func() bool) {
+func (j *Journal) await(done func() bool) bool {
 	if done() {
-		return
+		return true
 	}
 	j.waiters.Add(1)
 	defer j.waiters.Add(-1)
+	defer j.tell() // there may be another one who waits
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
-	for !done() && !j.out.stuck() && !j.err.stuck() {
+	for {
+		// Once more after waiters has been raised, so that nothing is missed.
+		if done() {
+			return true
+		}
+		if j.out.stuck() || j.err.stuck() {
+			return false
+		}
 		select {
 		case <-j.progress:
 		case <-limit.C:
-			return
+			return false
 		}
 	}
-	j.tell() // there may be another one who waits
 }
 
 // tell wakes one who waits in await.

@@ -65,8 +65,8 @@ func (j *Journal) End(call fc.Call, id string, failed bool) {
 			j.drop()
 		}
 	}
-	if alone {
-		j.await(func() bool { return j.settle() && j.out.flushNow(true) })
+	if alone && j.await(func() bool { return j.settle() && j.out.flushNow(true) }) {
+		return
 	}
 	j.out.tend()
 }

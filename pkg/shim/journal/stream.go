@@ -10,8 +10,9 @@ import (
 
 const (
 	chunkSize = 64 << 10
-	// gather is how long the shim's own lines wait for company.
-	gather = 500 * time.Microsecond
+	// gather is how long the shim's own lines wait for company. It is the
+	// price of a wake-up of the keeper in each of these intervals.
+	gather = 2 * time.Millisecond
 	// patience is how long a request waits for output to pass, how long the
 	// program must be silent in the middle of a line before one of the shim's
 	// may cut it, and how long a beginning is held back.
