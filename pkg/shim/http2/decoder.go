@@ -37,6 +37,7 @@ var (
 // the table in step. An error must end the connection.
 func (d *decoder) decode(h message.Header, block []byte, limit int) (fields message.Header, fits bool, err error) {
 	d.literal, d.spans = d.literal[:0], d.spans[:0]
+	defer d.shrink()
 	size, updates := 0, 0
 	for len(block) > 0 {
 		var name, value span
@@ -88,9 +89,6 @@ func (d *decoder) collect(h message.Header) message.Header {
 		}
 		return s.s
 	}
-	if cap(d.literal) > tableSize*4 {
-		d.literal = nil
-	}
 	if h == nil {
 		h = make(message.Header, 0, len(d.spans)/2)
 	}
@@ -111,6 +109,16 @@ func (d *decoder) resize(block []byte) ([]byte, error) {
 	}
 	d.table.setLimit(int(n))
 	return rest, nil
+}
+
+// shrink lets the memory of a large block go.
+func (d *decoder) shrink() {
+	if cap(d.literal) > 4*tableSize {
+		d.literal = nil
+	}
+	if cap(d.spans) > 256 {
+		d.spans = nil
+	}
 }
 
 func (d *decoder) indexed(block []byte, prefix int) (message.Field, []byte, error) {

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"testing"
@@ -63,3 +64,51 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// FuzzClient has a program answer anything after its SETTINGS. Do must return,
+// and where an answer was begun, end or abort it.
+func FuzzClient(f *testing.F) {
+	seed := func(send func(*raw)) {
+		r := new(raw)
+		send(r)
+		f.Add(r.out)
+	}
+	const ended = flagEndHeaders | flagEndStream
+	seed(func(r *raw) { r.frame(frameHeaders, ended, 1, block(":status", "204")) })
+	seed(func(r *raw) {
+		r.frame(frameHeaders, 4, 1, block(":status", "103")).frame(frameHeaders, 4, 1, block(":status", "200", "content-length", "3"))
+		r.frame(frameData, 0, 1, "abc").frame(frameHeaders, ended, 1, block("a", "b"))
+	})
+	seed(func(r *raw) {
+		r.frame(frameHeaders, 4, 1, block(":status", "200")).frame(frameData, flagPadded|1, 1, "\x01abc0").frame(frameRSTStream, 0, 1, u32(0))
+	})
+	seed(func(r *raw) { r.frame(frameGoAway, 0, 0, u32(0, 0)).frame(frameGoAway, 0, 0, u32(1, 0)) })
+	seed(func(r *raw) { r.frame(frameRSTStream, 0, 1, u32(7)).frame(frameRSTStream, 0, 3, u32(8)) })
+	settings := new(raw).frame(frameSettings, 0, 0, "").out
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k := &Client{Dial: func(context.Context) (net.Conn, error) {
+			return &memory{in: io.MultiReader(bytes.NewReader(settings), bytes.NewReader(b))}, nil
+		}}
+		x := &recorder{request: message.Request{Method: "GET", Target: "/", Header: fields("Host", "a")}}
+		err := k.Do(x)
+		if x.ended && x.aborted || (x.ended || x.aborted) != x.begun || x.ended != (err == nil) {
+			t.Errorf("%v: %+v", err, x)
+		}
+	})
+}
+
+// recorder is an exchange whose client takes everything.
+type recorder struct {
+	message.Exchange
+	request               message.Request
+	begun, ended, aborted bool
+}
+
+func (x *recorder) Request() *message.Request         { return &x.request }
+func (x *recorder) OnGone(func())                     {}
+func (x *recorder) Interim(int, message.Header) error { return nil }
+func (x *recorder) Head(message.Head) error           { x.begun = true; return nil }
+func (x *recorder) Write(p []byte) (int, error)       { return len(p), nil }
+func (x *recorder) Flush() error                      { return nil }
+func (x *recorder) End(message.Header) error          { x.ended = true; return nil }
+func (x *recorder) Abort()                            { x.aborted = true }

@@ -11,6 +11,10 @@ const (
 	// maxContinuations is how many frames a header block may be spread over
 	// (CVE-2024-27316): many times what its size needs.
 	maxContinuations = 256
+	// maxBlock is the largest header block in bytes that is decoded even where
+	// Options.HeaderLimit is less: what is only over that is answered 431,
+	// while a block that is not decoded ends the connection.
+	maxBlock = 1 << 20
 )
 
 // readFrames handles frames until one of them, or the connection, is wrong.
@@ -180,7 +184,7 @@ func (c *conn) headerBlock(h frameHeader) ([]byte, error) {
 		if p, err = c.frames.payload(next); err != nil {
 			return nil, err
 		}
-		if block = append(block, p...); len(block) > c.options.HeaderLimit {
+		if block = append(block, p...); len(block) > max(maxBlock, c.options.HeaderLimit) {
 			return nil, connError{codeEnhanceYourCalm, "a header block is over the limit"}
 		}
 		if next.has(flagEndHeaders) {

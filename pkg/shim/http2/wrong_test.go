@@ -125,6 +125,10 @@ func TestWrong(t *testing.T) {
 		{"8.5 CONNECT", head(":method", "CONNECT", ":authority", "a:1"), "501"},
 		{"8.5 CONNECT with path", head(":method", "CONNECT", ":authority", "a:1", ":path", "/"), reset},
 		{"RFC 8441", head(":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "a"), reset},
+		{"RFC 6585, several frames", func(r *raw) {
+			b := request("GET", "a", strings.Repeat("&", 16000))
+			r.begin().frame(frameHeaders, flagEndStream, 1, b[:9000]).frame(frameContinuation, 4, 1, b[9000:])
+		}, "431"},
 		{"RFC 6585", with("a", strings.Repeat("x", 9000)), "431"},
 	} {
 		t.Run(c.section, func(t *testing.T) {
