@@ -11,8 +11,8 @@
 // the instance frozen. Then nobody knows whether the request was carried out.
 // So:
 //
-//   - A kept connection is used within 4 s only, and looked at first if it was
-//     idle for a while.
+//   - A kept connection is used within 4 s only, and looked at first: it must
+//     be open, and nothing must have come that was not asked for.
 //   - A request that may be repeated (GET, HEAD, OPTIONS, TRACE, without a
 //     body) goes over a kept connection; where that breaks before a byte of the
 //     answer came, it is sent once more, over a new one.
@@ -24,7 +24,8 @@
 //
 // A server that answers one connection at a time, until it is closed, would
 // not see a new one while it waits on a kept one. Kept ones are closed where a
-// new one has brought nothing for 100 ms.
+// new one has brought nothing for 100 ms; where that helped, they are closed
+// beforehand from then on.
 //
 // # Which goroutine
 //

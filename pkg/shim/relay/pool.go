@@ -18,6 +18,8 @@ const (
 	// starving is how long a new connection may wait for its first byte
 	// before idle ones are closed in its favour.
 	starving = 100 * time.Millisecond
+	// helped is how soon it gets its byte if that was what it waited for.
+	helped = 20 * time.Millisecond
 )
 
 var errClosed = errors.New("the relay is closed")
@@ -37,7 +39,11 @@ type pool struct {
 	// server that answers one connection at a time, until it is closed, does
 	// not even see them while it waits on an idle one.
 	unanswered map[*conn]struct{}
-	tending    bool // the timer of tend runs
+	// freed is when idle ones were closed for that, and single that it helped:
+	// from then on they are closed before a new one is made.
+	freed   time.Time
+	single  bool
+	tending bool // the timer of tend runs
 }
 
 // dial makes a new connection.
@@ -48,6 +54,9 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 		return nil, errClosed
 	}
 	p.begin()
+	if p.single {
+		p.closeIdle()
+	}
 	p.mu.Unlock()
 	generation := p.generation() // before the address is looked up
 	c, err := p.open(ctx)
@@ -61,6 +70,15 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.unanswered[c] = struct{}{}
 	p.tend()
 	return c, nil
+}
+
+// closeIdle closes all idle connections. The lock is held.
+func (p *pool) closeIdle() {
+	for _, c := range p.idle {
+		c.Close()
+	}
+	clear(p.idle)
+	p.idle = p.idle[:0]
 }
 
 func (p *pool) begin() {
@@ -102,11 +120,7 @@ func (p *pool) pop(generation int, unsafe bool) *conn {
 			p.begin()
 			return c
 		}
-		// Those below are older still.
-		for _, c := range p.idle {
-			c.Close()
-		}
-		p.idle = p.idle[:0]
+		p.closeIdle() // those below are older still
 	}
 	return nil
 }
@@ -160,6 +174,12 @@ func (p *pool) answered(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.unanswered, c)
+	switch {
+	case len(p.idle) > 0:
+		p.single = false // it was answered beside them
+	case c.idleSince.Before(p.freed) && time.Since(p.freed) < helped:
+		p.single = true
+	}
 }
 
 // tend has a timer look after idle connections as long as there are some. The
@@ -180,8 +200,8 @@ func (p *pool) sweep() {
 	p.tending = false
 	keep := slices.IndexFunc(p.idle, func(c *conn) bool { return time.Since(c.idleSince) < maxIdle })
 	for c := range p.unanswered {
-		if time.Since(c.idleSince) >= starving {
-			keep = -1
+		if len(p.idle) > 0 && time.Since(c.idleSince) >= starving {
+			keep, p.freed = -1, time.Now()
 			break
 		}
 	}
@@ -203,8 +223,5 @@ func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, c := range p.idle {
-		c.Close()
-	}
-	p.idle = nil
+	p.closeIdle()
 }

@@ -17,15 +17,16 @@ import (
 	"time"
 )
 
-// start runs a program that prints the port it listens on, and stops it with
-// the test.
-func start(t *testing.T, name, script string, command ...string) (*exec.Cmd, net.Addr) {
+// start runs a program that prints the port it listens on, with one more
+// variable in its environment, and stops it with the test.
+func start(t *testing.T, name, script, env string, command ...string) (*exec.Cmd, net.Addr) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(command[0], append(command[1:], file)...)
+	cmd.Env = append(os.Environ(), env)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -80,7 +81,8 @@ s.listen(0, '127.0.0.1', () => console.log(s.address().port))
 
 // TestNode has a server of Node.js answer.
 func TestNode(t *testing.T) {
-	_, a := start(t, "server.js", nodeServer, "node")
+	t.Parallel()
+	_, a := start(t, "server.js", nodeServer, "", "node")
 	r := New(Options{Dial: dialer(a)})
 	t.Cleanup(r.Close)
 	addr, c := front(t, r), client(t)
@@ -144,7 +146,7 @@ class H(BaseHTTPRequestHandler):
 s = HTTPServer(("127.0.0.1", 0), H)
 print(s.server_port, flush=True)
 s.serve_forever()
-`, "python3")
+`, "", "python3")
 		r := New(Options{Dial: dialer(a)})
 		t.Cleanup(r.Close)
 		for i := range 4 {
@@ -163,8 +165,8 @@ s.serve_forever()
 // TestIdleNode: Node.js closes idle connections after the time that is set
 // here to 60 ms (its own default is 5 s), at every moment around a request.
 func TestIdleNode(t *testing.T) {
-	t.Setenv("KEEP", "60")
-	_, a := start(t, "server.js", nodeServer, "node")
+	t.Parallel()
+	_, a := start(t, "server.js", nodeServer, "KEEP=60", "node")
 	r := New(Options{Dial: dialer(a)})
 	t.Cleanup(r.Close)
 	for i := range 120 {
@@ -181,10 +183,9 @@ func TestIdleNode(t *testing.T) {
 func TestFreeze(t *testing.T) {
 	for name, order := range map[string]string{"program": "p", "relay first": "rp", "program first": "pr"} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("KEEP", "1000") // so that it is announced in whole seconds
-			program, a := start(t, "server.js", nodeServer, "node")
-			t.Setenv(childVariable, a.String())
-			relay, addr := start(t, "unused", "", os.Args[0])
+			t.Parallel()
+			program, a := start(t, "server.js", nodeServer, "KEEP=1000", "node") // announced in whole seconds
+			relay, addr := start(t, "unused", "", childVariable+"="+a.String(), os.Args[0])
 			var stop atomic.Bool
 			var wait sync.WaitGroup
 			var done atomic.Int64

@@ -109,7 +109,7 @@ func (s *sender) settle() bool {
 	}
 	tick := time.NewTicker(stall)
 	defer tick.Stop()
-	for last := int64(-1); ; {
+	for last := s.moved.Load(); ; {
 		select {
 		case <-s.done:
 			return s.complete
