@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,7 @@ type secrets struct {
 
 type slot struct {
 	value string
+	forms []string
 	used  bool // came again since the hand passed
 }
 
@@ -116,6 +118,7 @@ func (s *secrets) add(kind int, value string) {
 	}
 	// Not a substring of the request's head, which would be kept whole.
 	p := &slot{value: strings.Clone(value)}
+	p.forms = forms(p.value)
 	s.put(kind, p)
 	s.last[kind].Store(&p.value)
 }
@@ -127,7 +130,7 @@ func (s *secrets) put(kind int, p *slot) {
 		s.known[kind] = map[string]*slot{}
 	}
 	s.known[kind][p.value] = p
-	s.index(p.value, 1)
+	s.index(p, 1)
 	if len(s.slots[kind]) < remember[kind] {
 		s.slots[kind] = append(s.slots[kind], p)
 		s.count.Add(1)
@@ -138,7 +141,7 @@ func (s *secrets) put(kind int, p *slot) {
 		s.hand[kind] = (s.hand[kind] + 1) % remember[kind]
 		if old := *place; !old.used {
 			delete(s.known[kind], old.value)
-			s.index(old.value, ^uint16(0)) // -1
+			s.index(old, ^uint16(0)) // -1
 			*place = p
 			return
 		}
@@ -146,9 +149,32 @@ func (s *secrets) put(kind int, p *slot) {
 	}
 }
 
-func (s *secrets) index(value string, delta uint16) {
-	s.first[value[0]] += delta
-	s.four[hash4(value)] += delta
+func (s *secrets) index(p *slot, delta uint16) {
+	for _, form := range p.forms {
+		s.first[form[0]] += delta
+		s.four[hash4(form)] += delta
+	}
+}
+
+// forms are how programs print a value: as it is, as part of a URL (RFC 3986,
+// section 2.1; signed URLs carry the token), and in JSON whose writer escapes
+// slashes.
+func forms(value string) []string {
+	all := []string{value}
+	var b strings.Builder
+	for _, c := range []byte(value) {
+		if strings.IndexByte("-_.~", c) >= 0 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	for _, other := range []string{b.String(), strings.ReplaceAll(value, "/", `\/`)} {
+		if other != value {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 func hash4[T string | []byte](b T) uint32 {
@@ -181,11 +207,12 @@ func (s *secrets) find(b []byte, final bool) (at, n int) {
 func (s *secrets) at(b []byte) (whole int, begun bool) {
 	for kind := range s.slots {
 		for i := range s.slots[kind] {
-			v := s.slots[kind][i].value
-			if len(v) > len(b) {
-				begun = begun || v[:len(b)] == string(b)
-			} else if len(v) > whole && string(b[:len(v)]) == v {
-				whole = len(v)
+			for _, v := range s.slots[kind][i].forms {
+				if len(v) > len(b) {
+					begun = begun || v[:len(b)] == string(b)
+				} else if len(v) > whole && string(b[:len(v)]) == v {
+					whole = len(v)
+				}
 			}
 		}
 	}
