@@ -39,13 +39,15 @@ func (b *buffer) write(p []byte) error {
 // httpAnswer is an HTTP answer as AWS's senders read it, and without body and
 // what says how that is encoded the prelude of a streamed one.
 type httpAnswer struct {
-	Status       int                 `json:"statusCode"`
-	Description  string              `json:"statusDescription,omitempty"`
-	Headers      map[string]string   `json:"headers,omitempty"`
-	MultiHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
-	Cookies      []string            `json:"cookies,omitempty"`
-	Body         *string             `json:"body,omitempty"`
-	Encoded      *bool               `json:"isBase64Encoded,omitempty"`
+	Status      int    `json:"statusCode"`
+	Description string `json:"statusDescription,omitempty"`
+	// One of these is there, even if it is empty: a map of strings, or of
+	// lists of them.
+	Headers      any      `json:"headers,omitempty"`
+	MultiHeaders any      `json:"multiValueHeaders,omitempty"`
+	Cookies      []string `json:"cookies,omitempty"`
+	Body         *string  `json:"body,omitempty"`
+	Encoded      *bool    `json:"isBase64Encoded,omitempty"`
 }
 
 // newAnswer is h in the form that the sender reads. Fields of the same name
@@ -56,10 +58,11 @@ func newAnswer(from source, h *message.Head) *httpAnswer {
 	if from == alb || from == albMulti {
 		a.Description = description(h)
 	}
+	single, multi := map[string]string{}, map[string][]string{}
 	if from == v1 || from == albMulti {
-		a.MultiHeaders = map[string][]string{}
+		a.MultiHeaders = multi
 	} else {
-		a.Headers = map[string]string{}
+		a.Headers = single
 	}
 	for _, f := range h.Header {
 		name := strings.ToLower(f.Name)
@@ -67,16 +70,16 @@ func newAnswer(from source, h *message.Head) *httpAnswer {
 			continue
 		}
 		f.Value = strings.ToValidUTF8(f.Value, "\ufffd")
-		before, again := a.Headers[name]
+		before, again := single[name]
 		switch {
 		case a.MultiHeaders != nil:
-			a.MultiHeaders[name] = append(a.MultiHeaders[name], f.Value)
+			multi[name] = append(multi[name], f.Value)
 		case name == "set-cookie" && from == v2:
 			a.Cookies = append(a.Cookies, f.Value)
 		case again && name != "set-cookie":
-			a.Headers[name] = before + ", " + f.Value
+			single[name] = before + ", " + f.Value
 		case !again:
-			a.Headers[name] = f.Value
+			single[name] = f.Value
 		}
 	}
 	return a

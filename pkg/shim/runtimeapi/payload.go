@@ -50,15 +50,13 @@ func (a *API) hold(body io.Reader, length, limit, weight int64, stop <-chan stru
 	// What is not known to be small is looked at first, while it costs nothing.
 	var start bytes.Buffer
 	if length < 0 {
-		n, err := io.CopyN(&start, body, small)
-		if err == io.EOF {
+		switch _, err := io.CopyN(&start, body, small); {
+		case err == io.EOF:
 			return holding{data: start.Bytes()}, nil
-		}
-		if err != nil {
+		case err != nil:
 			return holding{}, err
 		}
 		length = limit
-		_ = n
 	}
 	taken, ok := a.memory.take(length*weight, stop)
 	if !ok {

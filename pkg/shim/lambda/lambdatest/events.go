@@ -141,7 +141,7 @@ func (from Sender) Response(r *Result) (*Response, error) {
 		return nil, fmt.Errorf("status %d", a.StatusCode)
 	case balancer != (a.StatusDescription != ""):
 		return nil, fmt.Errorf("the status description %q", a.StatusDescription)
-	case (from == RESTAPI || from == MultiValue) == (a.MultiValueHeaders == nil) && (a.Headers != nil || a.MultiValueHeaders != nil):
+	case (from == RESTAPI || from == MultiValue) == (a.MultiValueHeaders == nil) || (a.Headers == nil) == (a.MultiValueHeaders == nil):
 		return nil, fmt.Errorf("headers in the wrong place: %s", payload)
 	case a.Cookies != nil && from != FunctionURL && from != HTTPAPI:
 		return nil, fmt.Errorf("cookies for a %s", from)
