@@ -59,6 +59,7 @@ func (r *Relay) Do(x message.Exchange) error {
 	err := e.run()
 	x.OnGone(nil)
 	if e.sender != nil {
+		e.sender.stayAside()
 		e.mu.Lock()
 		e.over = true
 		e.mu.Unlock()

@@ -26,28 +26,24 @@ type sender struct {
 	c    *conn
 	body message.Body
 
-	ahead   chan struct{} // nil, or closed by goAhead
-	stopped chan struct{}
-	once    sync.Once
-	moved   atomic.Int64
-	done    chan struct{}
+	// A body that is held back waits for one of these, each closed once.
+	ahead, stopped     chan struct{}
+	goAhead, stayAside func()
+	moved              atomic.Int64
+	done               chan struct{}
 	// complete, once done: all of the body went out.
 	complete bool
 }
 
 func newSender(e *exchange, c *conn) *sender {
 	s := &sender{e: e, c: c, body: e.request.Body, done: make(chan struct{})}
+	s.goAhead, s.stayAside = func() {}, func() {}
 	if e.request.Expect {
 		s.ahead, s.stopped = make(chan struct{}), make(chan struct{})
+		s.goAhead = sync.OnceFunc(func() { close(s.ahead) })
+		s.stayAside = sync.OnceFunc(func() { close(s.stopped) })
 	}
 	return s
-}
-
-// goAhead has a body sent that is held back.
-func (s *sender) goAhead() {
-	if s.ahead != nil {
-		s.once.Do(func() { close(s.ahead) })
-	}
 }
 
 func (s *sender) run() {
@@ -104,9 +100,7 @@ func (s *sender) asked() bool {
 // went. The answer has come to its end: a program may answer first and read
 // the rest then, or not read it at all.
 func (s *sender) settle() bool {
-	if s.stopped != nil {
-		close(s.stopped)
-	}
+	s.stayAside()
 	tick := time.NewTicker(stall)
 	defer tick.Stop()
 	for last := s.moved.Load(); ; {
