@@ -56,6 +56,9 @@ func (g *gate) pass(b []byte) {
 	case !g.held():
 		g.holding = -1
 		g.s.passed.Store(g.taken)
+		if g.json != nil && len(g.json.line) > 0 {
+			g.s.tend()
+		}
 		return
 	case g.holding < 0:
 		g.holding = before

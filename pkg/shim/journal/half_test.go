@@ -51,17 +51,20 @@ func TestHalfLineOfOthers(t *testing.T) {
 		t.Errorf("the program's line was cut: %q", r.out.String())
 	}
 	r.print(r.stdout, "\n")
-	want := "FC Invoke Start RequestId: long\n" + strings.Repeat("x", 1001) + "\n" +
-		strings.Repeat("FC Invoke Start RequestId: short\nFC Invoke End RequestId: short\n", 10)
-	r.out.wait(t, want)
+	begins := "FC Invoke Start RequestId: long\n" + strings.Repeat("x", 1001) + "\n"
+	eventually(t, func() bool {
+		out := r.out.String()
+		return strings.HasPrefix(out, begins) && strings.Count(out, "\nFC Invoke Start RequestId: short\n") == 10 &&
+			strings.Count(out, "\nFC Invoke End RequestId: short\n") == 10
+	}, r.out.String)
 	r.print(r.stdout, "silence")
 	eventually(t, func() bool { return strings.HasSuffix(r.out.String(), "silence") }, r.out.String)
-	r.Begin(fc.Invoke, "short")
-	r.out.wait(t, want+"silence\nFC Invoke Start RequestId: short\n")
+	r.Begin(fc.Invoke, "last")
+	eventually(t, func() bool { return strings.HasSuffix(r.out.String(), "silence\nFC Invoke Start RequestId: last\n") }, r.out.String)
 	// Dots without an end do not keep them back for ever.
 	start := time.Now()
-	r.End(fc.Invoke, "short", false)
-	for !strings.Contains(r.out.String(), "\nFC Invoke End RequestId: short\n") || time.Since(start) < 3*patience {
+	r.End(fc.Invoke, "last", false)
+	for !strings.Contains(r.out.String(), "\nFC Invoke End RequestId: last\n") || time.Since(start) < 3*patience {
 		r.print(r.stdout, ".")
 		if time.Since(start) > 5*shortLine {
 			t.Fatal("the End line does not come")
@@ -86,5 +89,21 @@ func TestHeldAMoment(t *testing.T) {
 	r.End(fc.Invoke, "1", false)
 	if out, _ := r.end(t); out != text+"\nFC Invoke Start RequestId: 1\nFC Invoke End\nFC Invoke End RequestId: 1\n" {
 		t.Errorf("%q", out)
+	}
+}
+
+// TestHalfObject: a prompt becomes an object although its line does not end.
+func TestHalfObject(t *testing.T) {
+	r := newRig(t, Options{JSON: true})
+	r.Start() // once more
+	r.print(r.stdout, "prompt> ")
+	eventually(t, func() bool { return r.out.String() != "" }, r.out.String)
+	r.print(r.stdout, "answer\nnext\n")
+	out, _ := r.end(t)
+	if got := timeField.ReplaceAllString(out, ""); got != `{"stream":"stdout","message":"prompt> ","partial":true}
+{"stream":"stdout","message":"answer"}
+{"stream":"stdout","message":"next"}
+` {
+		t.Errorf("%s", got)
 	}
 }

@@ -90,7 +90,8 @@ func New(o Options) (*Journal, error) {
 func (j *Journal) Files() (out, err *os.File) { return j.out.child(), j.err.child() }
 
 // Start begins to carry the program's output. It closes the shim's copy of
-// Files, so it is called when the program has been started.
+// Files, so it is called when the program has been started. Calls after the
+// first one do nothing.
 func (j *Journal) Start() {
 	for _, s := range j.streams() {
 		s.start()

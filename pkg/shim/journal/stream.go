@@ -36,6 +36,7 @@ type stream struct {
 	inFD      int
 	outFD     int
 	never     bool // out never blocks
+	started   sync.Once
 
 	readMu sync.Mutex
 	read   int64 // bytes that came out of the pipe
@@ -93,8 +94,10 @@ func (s *stream) close() {
 
 func (s *stream) start() {
 	if s.in != nil {
-		s.write.Close()
-		go s.pump()
+		s.started.Do(func() {
+			s.write.Close()
+			go s.pump()
+		})
 	}
 }
 
