@@ -23,7 +23,7 @@ var functions = map[string]string{
 	"source/tsconfig.json":   "{\"compilerOptions\": {\"target\": \"es2022\", \"module\": \"commonjs\", \"strict\": true}}\n",
 	"source/index.ts":        "enum Answer { None = 0 }\nexport const handler = async (event: Buffer, context: unknown): Promise<object> => ({ none: Answer.None });\n",
 	"tsnode/tsconfig.json":   "{\"compilerOptions\": {\"target\": \"es2022\", \"module\": \"commonjs\"}}\n",
-	"tsnode/index.ts":        "declare const require: any, process: any;\nenum Answer { None = 0 }\nrequire('node:http').createServer((q: any, s: any) => { s.end(JSON.stringify({ none: Answer.None })) }).listen(process.env.PORT, '127.0.0.1');\n",
+	"tsnode/index.ts":        "import { createServer } from 'node:http';\nenum Answer { None = 0 }\ncreateServer((_, s) => { s.end(JSON.stringify({ none: Answer.None })) }).listen(process.env.PORT);\n",
 }
 
 // cold measures the time from start to first answer of handlers through the

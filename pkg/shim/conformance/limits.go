@@ -174,7 +174,7 @@ var limitRules = []Rule{
 				if l != "" && !strings.HasPrefix(l, "# ") && !sample.MatchString(l) {
 					t.Errorf("no sample: %q", l)
 				}
-				counted = counted || strings.Contains(l, "request") && strings.HasSuffix(l, " 3")
+				counted = counted || strings.Contains(l, "requests_total{") && strings.HasSuffix(l, " 3")
 			}
 			if !counted {
 				t.Errorf("three requests are not counted in:\n%s", b)

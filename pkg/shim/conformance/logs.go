@@ -167,12 +167,12 @@ var logRules = []Rule{
 	},
 	{
 		Name: "logs/secrets", Source: sourceShim + ", SHIM_MASK",
-		Doc: "secrets that arrive in headers never reach a log, though the program prints them or dies of them",
+		Doc: "credentials that arrive in headers never reach a log, though the program prints them or dies of them",
 		Run: func(t *Trial) {
 			c := t.Raw()
 			secrets := map[string]string{
-				fc.HeaderAccessKeyID: "LTAI-key-id-123456", fc.HeaderAccessKeySecret: "very-secret-key-9876543210",
-				fc.HeaderSecurityToken: "CAIS" + strings.Repeat("token0", 60), "Authorization": "Bearer abcdefghijklmnop", "Cookie": "session=qwertyuiopasdfgh",
+				fc.HeaderAccessKeySecret: "very-secret-key-9876543210", fc.HeaderSecurityToken: "CAIS" + strings.Repeat("token0", 60),
+				"Authorization": "Bearer abcdefghijklmnop", "Proxy-Authorization": "Basic dXNlcjpwYXNzd29yZDEyMzQ1",
 			}
 			fields, steps := []string{}, []string{"read"}
 			for name, value := range secrets {

@@ -46,7 +46,7 @@ var smuggling = map[string]string{
 	"chunk size overflows":              "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000001\r\na\r\n0\r\n\r\n",
 	"negative chunk size":               "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n",
 	"empty chunk size":                  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\na\r\n0\r\n\r\n",
-	"no CRLF after a chunk":             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naX0\r\n\r\n",
+	"no CRLF after a chunk":             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naXX0\r\n\r\n",
 	"bare LF after a chunk size":        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
 	"bare CR in a chunk's line":         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\rx\r\na\r\n0\r\n\r\n",
 	"garbage in the trailer":            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nno colon\r\n\r\n",
@@ -79,7 +79,7 @@ var malformedRules = []Rule{
 			c := t.Raw()
 			before := c.Count()
 			for name, text := range smuggling {
-				if strings.Contains(name, "chunk") || strings.Contains(name, "trailer") {
+				if strings.Contains(name, "chunk size") || strings.Contains(name, "a chunk") || strings.Contains(name, "trailer") {
 					continue // the head is right, and was sent on before the body came
 				}
 				conn := c.Dial()
@@ -160,7 +160,7 @@ var malformedRules = []Rule{
 		Run: func(t *Trial) {
 			c := t.Raw()
 			for _, text := range []string{
-				"hello\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 99 Low\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "\r\n\r\n\r\n",
+				"hello\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 99 Low\r\n\r\n", "HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "\r\n\r\n\r\n",
 				"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 				"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nno colon\r\n\r\n",
 				"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A: b\x00\r\nContent-Length: 0\r\n\r\n",

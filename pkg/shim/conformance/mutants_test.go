@@ -42,7 +42,7 @@ func TestMutants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mo := options(t, fmt.Sprintf("mutant%d", n), flags...)
+			mo := options(t, fmt.Sprintf("mutant%d", n), append(flags, "-ldflags=-s -w")...) // links in half the time
 			mo.Program, mo.Patience = o.Program, 45*time.Second
 			for _, name := range strings.Fields(m.breaks) {
 				if r := conformance.Run(t.Context(), mo, rule(t, name)); r.Kept() {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -46,7 +47,7 @@ func init() {
 		// flood writes to standard output without end
 		"flood": func(*conn, string) bool { go flood(); return true },
 		// daemon starts a process that outlives the program
-		"daemon": func(*conn, string) bool { _ = exec.Command("setsid", "sleep", "60").Start(); return true },
+		"daemon": daemon,
 		"exit":   func(_ *conn, arg string) bool { n, _ := strconv.Atoi(arg); os.Exit(n); return false },
 		"close":  func(*conn, string) bool { return false },
 		// reset closes with a RST
@@ -89,6 +90,13 @@ func zeros(c *conn, arg string) bool {
 		n -= int64(m)
 	}
 	return true
+}
+
+func daemon(*conn, string) bool {
+	cmd := exec.Command("sleep", "60")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd.Start() == nil
 }
 
 func flood() {
