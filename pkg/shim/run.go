@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/fc"
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 	"github.com/imgbuild/imgbuild/pkg/shim/front"
 	"github.com/imgbuild/imgbuild/pkg/shim/journal"
@@ -88,6 +89,11 @@ func newSupervisor(settings Settings, env Environ) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The same credentials come in each request's header.
+	s.log.Hide(message.Header{
+		{Name: fc.HeaderAccessKeySecret, Value: env.Get("ALIBABA_CLOUD_ACCESS_KEY_SECRET")},
+		{Name: fc.HeaderSecurityToken, Value: env.Get("ALIBABA_CLOUD_SECURITY_TOKEN")},
+	})
 	s.front = front.New(front.Options{
 		Backend: func() message.Backend { return *s.backend.Load() }, Log: s.log,
 		Timeout: settings.Timeout, Concurrency: settings.Concurrency, Queue: settings.Queue, BodyLimit: settings.BodyLimit,
