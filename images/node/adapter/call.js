@@ -32,7 +32,7 @@ function call(fn, context, args) {
         const result = fn(...args, callback);
         if (typeof result?.then === "function") {
           result.then((value) => settle(resolve, value), (error) => settle(reject, error));
-        } else if (result !== undefined || !takesCallback(fn, args.length)) {
+        } else if (returns(fn, args.length, result)) {
           settle(resolve, result);
         }
       } catch (error) {
@@ -72,12 +72,17 @@ function parse(source) {
   return names.map((n) => /^\s*((?:\.\.\.)?[\w$]+)/.exec(n)?.[1] ?? "");
 }
 
-// takesCallback says whether a function with this many arguments before it may
-// use its callback.
-function takesCallback(fn, before) {
+// returns says whether what a function returned at once is its result: not
+// where it has a callback after this many arguments, as what such a function
+// happens to return is often a timer. Where that is not to be seen, a value is
+// a result and undefined is not.
+function returns(fn, before, result) {
   const names = parameters(fn);
-  if (!names) return fn.length === 0 || fn.length > before;
-  return names.length > before || names.some((n) => n.startsWith("...")) || /\barguments\b/.test(Function.prototype.toString.call(fn));
+  const rest = names?.at(-1)?.startsWith("...");
+  if (names?.length > before && !rest) return false;
+  return result !== undefined || !(names === undefined || rest || usesArguments(fn));
 }
+
+const usesArguments = (fn) => /\barguments\b/.test(Function.prototype.toString.call(fn));
 
 module.exports = { call, parameters, open };

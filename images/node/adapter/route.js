@@ -32,8 +32,8 @@ async function answer(loaded, incoming, response) {
   const kind = kindOf(incoming);
   const context = contextOf(incoming.headers);
   const content = await read(incoming);
+  if (content === null) return;
   if (!content) {
-    response.setHeader("connection", "close");
     return refuse(response, 413, { errorMessage: `the body is larger than ${maxBody} bytes, the limit of a call`, errorType: "BodyTooLarge" });
   }
   try {
@@ -99,23 +99,31 @@ async function hook(loaded, { names, header }, incoming, context, response) {
 // refuse answers with an error. The platform counts it as the function's by
 // x-fc-status.
 function refuse(response, status, said) {
-  for (const name of response.getHeaderNames()) if (name !== "connection") response.removeHeader(name);
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
   response.statusCode = status;
   response.setHeader("x-fc-status", "404");
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify(said));
 }
 
-// read returns the body, undefined where it is too large.
-async function read(incoming) {
-  if (Number(incoming.headers["content-length"]) > maxBody) return undefined;
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of incoming) {
-    if ((size += chunk.length) > maxBody) return undefined;
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+// read resolves to the body, to null where its sender has gone, and to
+// undefined where it is too large. What is too much is read and dropped: who
+// still sends would not see the answer.
+function read(incoming) {
+  return new Promise((resolve) => {
+    let chunks = [];
+    let size = 0;
+    incoming.on("data", (chunk) => {
+      if ((size += chunk.length) <= maxBody) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks = [];
+      resolve(undefined);
+    });
+    incoming.on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    incoming.on("error", () => resolve(null));
+  });
 }
 
 module.exports = { answer };

@@ -12,6 +12,8 @@ function serve(loaded, port) {
   // for longer than Node.js would.
   const limits = { maxHeaderSize: 1 << 20, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 };
   const server = http.createServer(limits, (incoming, response) => {
+    // A connection that was busy as the server stopped is to end as well.
+    response.on("close", () => server.listening || setImmediate(() => server.closeIdleConnections()));
     answer(loaded, incoming, response).catch((error) => {
       // The answer was begun, and the rest of it failed.
       const id = incoming.headers["x-fc-request-id"] ?? "-";
@@ -20,7 +22,8 @@ function serve(loaded, port) {
     });
   });
   server.timeout = 0;
-  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop(server));
+  // A signal that comes again must not end what the first one lets end.
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => server.listening && stop(server));
   return new Promise((resolve, reject) => {
     server.once("error", (error) => reject(new Problem(`the handler's server cannot listen on port ${port}: ${error.message}`)));
     server.listen(port, "127.0.0.1", resolve);

@@ -18,9 +18,10 @@ function options(dir) {
   const args = ["--pretty", "false", "--noEmit", "false", "--emitDeclarationOnly", "false", "--noEmitOnError", "--listEmittedFiles"];
   if (!user.inlineSourceMap) args.push("--sourceMap");
   if (user.allowImportingTsExtensions || !own) args.push("--rewriteRelativeImportExtensions");
-  if (!user.types && !user.typeRoots) {
+  if (!user.typeRoots) {
     const local = path.join(dir, "node_modules/@types");
-    args.push("--types", "node", "--typeRoots", fs.existsSync(path.join(local, "node")) ? local : types);
+    if (!fs.existsSync(path.join(local, "node"))) args.push("--typeRoots", `${local},${types}`);
+    if (!user.types) args.push("--types", "node");
   }
   return own ? ["--project", dir, ...args] : [...args, ...defaults(dir)];
 }
