@@ -57,7 +57,7 @@ var badProgramRules = []Rule{
 				conn := c.Dial()
 				conn.Send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nX-Do: %s\r\nContent-Length: %d\r\n\r\n", Do(answer, "sleep:20ms", "close"), bigBody))
 				go func() { _, _ = conn.Write(make([]byte, bigBody)) }() // breaks when the answer is there
-				if a := conn.Answer("POST"); a.Status != 413 || a.Body != "body" {
+				if a := conn.Answer("POST"); a.Status != 413 || a.Body != "body" || a.Err != nil {
 					t.Errorf("try %d: %+v", n, a)
 				}
 				conn.Close()
