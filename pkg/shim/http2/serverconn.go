@@ -38,7 +38,7 @@ func newServer(s *Server, nc net.Conn, start []byte) *server {
 
 func (c *server) serve() {
 	timeout := c.conn.options.HeaderTimeout
-	_ = c.conn.nc.SetReadDeadline(time.Now().Add(timeout))
+	c.conn.setReadDeadline(time.Now().Add(timeout))
 	c.conn.run(func() error {
 		if err := c.conn.frames.preface(); err != nil {
 			return err

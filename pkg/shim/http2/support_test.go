@@ -26,7 +26,7 @@ func noLeaks(t testing.TB) {
 		return
 	}
 	t.Cleanup(func() {
-		for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			stacks := make([]byte, 1<<20)
 			stacks = stacks[:runtime.Stack(stacks, true)]
 			if !bytes.Contains(stacks, []byte("shim/http2.(*conn)")) && !bytes.Contains(stacks, []byte("shim/http2.(*stream)")) {
