@@ -83,6 +83,9 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 	if b.out.toStdout() {
 		g.stdout = g.stderr // the image is the result there
 	}
+	if b.out.plan {
+		return g.printPlan(b.out.plans)
+	}
 	return errors.Join(g.printResults(results), err)
 }
 

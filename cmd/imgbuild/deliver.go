@@ -16,6 +16,7 @@ import (
 // delivery is where finished images go.
 type delivery struct {
 	push       bool
+	plan       bool
 	registries []string
 	regions    []string
 	namespace  string
@@ -26,10 +27,12 @@ type delivery struct {
 
 	targets []address.Registry
 	files   []output.Spec
+	plans   []push.DestinationPlan // what --plan found
 }
 
 func (d *delivery) register(f *pflag.FlagSet) {
 	f.BoolVar(&d.push, "push", false, "push to --registry, or to the registries of --region")
+	f.BoolVar(&d.plan, "plan", false, "with --push: say what would be sent where, and send nothing")
 	f.StringArrayVar(&d.registries, "registry", nil, "`HOST`[:PORT][/NAMESPACE] to push to, or embedded for the built-in registry; may be repeated")
 	f.StringSliceVar(&d.regions, "region", nil, "`REGION`[,REGION…] of Alibaba Cloud to push to, such as cn-hangzhou")
 	f.StringVar(&d.namespace, "namespace", "", "`NAMESPACE` in the regions' Container Registry")
@@ -62,6 +65,10 @@ func (d *delivery) check() error {
   --registry HOST[:PORT][/NAMESPACE]               any registry
   --registry embedded                              the built-in one, served by imgbuild registry
   --region REGION[,REGION…] --namespace NAMESPACE  Alibaba Cloud's Container Registry`)
+	case !d.push && d.plan:
+		return usage("--plan says what --push would do; add --push and where to")
+	case d.plan && (len(d.outputs) > 0 || d.load):
+		return usage("--plan sends and writes nothing; leave --output and --load out")
 	case !d.push && len(d.targets) > 0:
 		return usage("a registry is given but not --push; add --push, or leave the registry out")
 	case len(d.regions) == 0 && (d.namespace != "" || len(d.instances) > 0 || d.vpcRefs):
@@ -144,6 +151,10 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 			to.Images = append(to.Images, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
 		}
 		all = append(all, to)
+	}
+	if d.plan {
+		d.plans, err = p.Plan(ctx, all)
+		return nil, err
 	}
 	// What one registry has is a result also where another one failed.
 	pushed, err := p.PushAll(ctx, all)

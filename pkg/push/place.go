@@ -75,12 +75,11 @@ func (p *Pusher) upload(repo *repository, b content.Blob, m *meter) *upload {
 // place asks again what is there, also on a second try: the answer to the
 // first may be all that was lost.
 func (u *upload) place(ctx context.Context, from []string, forget func(repo string)) (how, error) {
-	h := u.repo.host
-	res, err := h.do(ctx, u.repo.request(http.MethodHead, "blobs", u.blob.Digest.String(), http.StatusOK, http.StatusNotFound))
+	has, err := u.repo.hasBlob(ctx, u.blob.Digest)
 	if err != nil {
 		return 0, err
 	}
-	if res.status == http.StatusOK {
+	if has {
 		u.remember("")
 		return existing, nil
 	}

@@ -74,6 +74,12 @@ func (r *repository) hasManifest(ctx context.Context, digest v1.Hash) (bool, err
 	})
 }
 
+// hasBlob asks once.
+func (r *repository) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
+	res, err := r.host.do(ctx, r.request(http.MethodHead, "blobs", digest.String(), http.StatusOK, http.StatusNotFound))
+	return err == nil && res.status == http.StatusOK, err
+}
+
 func (r *repository) putManifest(ctx context.Context, m content.Manifest, ref string) error {
 	if len(m.Raw) > maxManifest {
 		return fmt.Errorf("the manifest has %d bytes; registries take up to %d", len(m.Raw), maxManifest)
