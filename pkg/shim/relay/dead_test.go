@@ -40,16 +40,18 @@ func TestDeadConnections(t *testing.T) {
 		t.Parallel()
 		// A late part of an answer is not taken for the next one, although
 		// the connection was idle for a moment only.
+		late := make(chan bool, 1)
 		r := peer(t, func(c net.Conn, n int) {
 			reply(c, number(n))
 			time.Sleep(5 * time.Millisecond)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+			late <- true
 		}).relay()
 		for i := range 3 {
 			if got := mustDo(t, r, get("/")); got != number(i+1) {
 				t.Error(got)
 			}
-			time.Sleep(30 * time.Millisecond)
+			<-late
 		}
 	})
 	t.Run("at that moment", func(t *testing.T) {

@@ -57,6 +57,19 @@ func mustDo(t *testing.T, r *Relay, x *recorder) string {
 	return x.body.String()
 }
 
+// ago says when the only idle connection was used.
+func ago(r *Relay, d time.Duration) {
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	r.pool.idle[0].idleSince = time.Now().Add(d)
+}
+
+func idle(r *Relay) int {
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	return len(r.pool.idle)
+}
+
 // TestWhichConnection: the body of each answer is the number of its
 // connection.
 func TestWhichConnection(t *testing.T) {
@@ -84,15 +97,15 @@ func TestWhichConnection(t *testing.T) {
 	t.Run("POST, announced", func(t *testing.T) {
 		r := peer(t, forever("Keep-Alive: timeout=5\r\n")).relay()
 		got := mustDo(t, r, post()) + mustDo(t, r, post())
-		r.pool.idle[0].idleSince = time.Now().Add(-1900 * time.Millisecond)
+		ago(r, -1900*time.Millisecond)
 		got += mustDo(t, r, post())
-		r.pool.idle[0].idleSince = time.Now().Add(-2100 * time.Millisecond)
+		ago(r, -2100*time.Millisecond)
 		if got += mustDo(t, r, post()); got != "1112" {
 			t.Error(got)
 		}
 		r = peer(t, forever("Keep-Alive: max=7, timeout=1\r\n")).relay()
 		got = mustDo(t, r, post())
-		r.pool.idle[0].idleSince = time.Now().Add(-600 * time.Millisecond)
+		ago(r, -600*time.Millisecond)
 		if got += mustDo(t, r, post()); got != "12" {
 			t.Error(got)
 		}
@@ -104,14 +117,14 @@ func TestWhichConnection(t *testing.T) {
 		r.pool.generation = func() int { return int(generation.Load()) }
 		got := mustDo(t, r, get("/"))
 		generation.Add(1)
-		if got += mustDo(t, r, get("/")); got != "12" || len(r.pool.idle) != 1 {
-			t.Error(got, r.pool.idle)
+		if got += mustDo(t, r, get("/")); got != "12" || idle(r) != 1 {
+			t.Error(got, idle(r))
 		}
 	})
 	t.Run("too old", func(t *testing.T) {
 		r := peer(t, forever()).relay()
 		got := mustDo(t, r, get("/"))
-		r.pool.idle[0].idleSince = time.Now().Add(-maxIdle)
+		ago(r, -maxIdle)
 		if got += mustDo(t, r, get("/")); got != "12" {
 			t.Error(got)
 		}
@@ -139,8 +152,8 @@ func TestIdleAreClosed(t *testing.T) {
 		closed <- time.Now()
 	}()
 	mustDo(t, r, get("/"))
-	idle := time.Now()
-	if d := (<-closed).Sub(idle); d < maxIdle || d > maxIdle+time.Second {
+	rested := time.Now()
+	if d := (<-closed).Sub(rested); d < maxIdle || d > maxIdle+time.Second {
 		t.Error(d)
 	}
 	r.pool.mu.Lock()
@@ -170,7 +183,7 @@ func TestPoolIsBounded(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if n := len(r.pool.idle); n == 0 || n > 4 {
+	if n := idle(r); n == 0 || n > 4 {
 		t.Errorf("%d are idle", n)
 	}
 	eventually(t, "closing", func() bool { return open.Load() <= 4 })
