@@ -25,6 +25,10 @@ func functions(t testing.TB) []function {
 		{"node", "Dockerfile.bootstrap", "node:latest", answers{`^hello from ` + nodejs, true}},
 		{"typescript", "Dockerfile", "typescript:latest", answers{`^hello from ts-node on v` + version(t, "typescript:latest") + `: GET /some/path\n$`, true}},
 		{"typescript-direct", "Dockerfile", "typescript:latest-slim", answers{`^hello from TypeScript on v` + version(t, "typescript:latest") + `: GET /some/path\n$`, false}},
+		{"node-handler", "Dockerfile", "node:latest-slim", answers{`^hello from a handler on ` + nodejs, true}},
+		{"node-http-handler", "Dockerfile", "node:22-slim", answers{`^hello from an HTTP handler on Node\.js v` + version(t, "node:22") + `: GET /some/path\n$`, true}},
+		{"typescript-handler", "Dockerfile", "typescript:latest", answers{`^hello from a handler in TypeScript on v` + version(t, "typescript:latest") + `: GET /some/path\n$`, true}},
+		{"shell", "Dockerfile", "golang:1.27", answers{`^hello from a shell script: GET /some/path\n$`, true}},
 	}
 }
 
@@ -106,9 +110,10 @@ func buildahBuild(t testing.TB, dir, dockerfile string, buildArgs map[string]str
 	return img
 }
 
-// buildArgs are an example's arguments: the base, and this machine's mirrors,
+// buildArgs are an example's arguments: the base, its slim variant, and this machine's mirrors,
 // since those that the image names may be out of reach.
 func buildArgs(t testing.TB, base string) map[string]string {
 	r := relay(t)
-	return map[string]string{"BASE": base, "GOPROXY": r.URL(mirror.Go), "NPM_CONFIG_REGISTRY": r.URL(mirror.NPM)}
+	slim := strings.TrimSuffix(base, "-slim") + "-slim"
+	return map[string]string{"BASE": base, "SLIM": slim, "GOPROXY": r.URL(mirror.Go), "NPM_CONFIG_REGISTRY": r.URL(mirror.NPM)}
 }

@@ -1,0 +1,1 @@
+throw new Error("as it is loaded");

@@ -1,0 +1,1 @@
+export = { name: "CommonJS" as const };
