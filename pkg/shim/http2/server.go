@@ -63,7 +63,7 @@ type Server struct {
 func (s *Server) ServeConn(nc net.Conn, start []byte) {
 	c := newServer(s, nc, start)
 	if s.add(c) {
-		c.drain()
+		time.AfterFunc(settle, c.drain)
 	}
 	defer s.remove(c)
 	c.serve()
@@ -88,6 +88,10 @@ func (s *Server) remove(c *server) {
 		s.empty = nil
 	}
 }
+
+// settle is how long a connection that begins during Shutdown has for its
+// requests: the client could not know.
+const settle = 200 * time.Millisecond
 
 // Shutdown tells all clients to open no more streams, waits until those that
 // are open have ended, and closes the connections. When ctx is done first, it
