@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,6 +170,26 @@ func TestDeadConnection(t *testing.T) {
 	if deaf == first {
 		t.Error("the dead connection was used")
 	}
+}
+
+// TestRest has many requests come at once after a rest. A gRPC server ends a
+// connection on which PINGs come that nothing else follows.
+func TestRest(t *testing.T) {
+	addr, _ := program(t, "127.0.0.1:0", nil)
+	c := through(t, addr.String())
+	call := func() {
+		in, out := []byte("hello"), []byte(nil)
+		if err := c.Invoke(t.Context(), "/a/b", &in, &out); err != nil {
+			t.Error(err)
+		}
+	}
+	call()
+	time.Sleep(restTime + 50*time.Millisecond)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(call)
+	}
+	all.Wait()
 }
 
 // deafConn swallows what is written once it is stopped.

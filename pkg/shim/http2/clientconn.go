@@ -2,7 +2,6 @@ package http2
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -22,8 +21,7 @@ type client struct {
 	retired bool // no new streams
 	active  int
 	used    time.Time
-	pongs   map[uint64]chan struct{} // of PINGs under way
-	pings   uint64
+	asked   chan struct{} // closed when the PING under way is answered
 }
 
 // Errors of streams that the program has not processed (RFC 9113, section
@@ -36,7 +34,7 @@ var (
 // newClient begins HTTP/2 on a connection: it returns when the program's
 // SETTINGS have come.
 func newClient(ctx context.Context, nc net.Conn, generation int) (*client, error) {
-	c := &client{conn: newConn(nc, nil, Options{}.orUsual()), generation: generation, used: time.Now(), pongs: map[uint64]chan struct{}{}}
+	c := &client{conn: newConn(nc, nil, Options{}.orUsual()), generation: generation, used: time.Now()}
 	c.conn.side = c
 	b := appendFrame([]byte(preface), frameSettings, 0, 0, 3*6)
 	b = appendSetting(b, settingEnablePush, 0)
@@ -85,18 +83,21 @@ func (c *client) endRetired() {
 	}
 }
 
-// alive asks a connection that was not in use for some time with a PING.
+// alive asks a connection that was not in use for some time with a PING, one
+// for all who want to know: gRPC's servers end a connection on which more come.
 func (c *client) alive() bool {
 	c.conn.mu.Lock()
 	if c.active > 0 || time.Since(c.used) < restTime || c.conn.err != nil {
 		defer c.conn.mu.Unlock()
 		return c.conn.err == nil
 	}
-	c.pings++
-	ping, pong := c.pings, make(chan struct{})
-	c.pongs[ping] = pong
-	c.conn.out = binary.BigEndian.AppendUint64(appendFrame(c.conn.out, framePing, 0, 0, 8), ping)
-	c.conn.flush()
+	pong := c.asked
+	if pong == nil {
+		pong = make(chan struct{})
+		c.asked = pong
+		c.conn.out = append(appendFrame(c.conn.out, framePing, 0, 0, 8), "aliveyet"...)
+		c.conn.flush()
+	}
 	c.conn.mu.Unlock()
 	late := time.NewTimer(pongTime)
 	defer late.Stop()
@@ -106,17 +107,16 @@ func (c *client) alive() bool {
 	}
 	c.conn.mu.Lock()
 	defer c.conn.mu.Unlock()
-	if _, unanswered := c.pongs[ping]; unanswered {
+	if c.asked == pong {
 		c.conn.end(io.ErrUnexpectedEOF)
 	}
 	return c.conn.err == nil
 }
 
-func (c *client) pong(payload [8]byte) {
-	ping := binary.BigEndian.Uint64(payload[:])
-	if pong := c.pongs[ping]; pong != nil {
-		close(pong)
-		delete(c.pongs, ping)
+func (c *client) pong([8]byte) {
+	if c.asked != nil {
+		close(c.asked)
+		c.asked, c.used = nil, time.Now()
 	}
 }
 
