@@ -50,6 +50,7 @@ func (s *Server) Invoke(ctx context.Context, e Event) (*Result, error) {
 	inv := &invocation{Event: e, result: make(chan *Result, 1)}
 	s.mu.Lock()
 	s.queue = append(s.queue, inv)
+	s.thaw() // even if its poll has broken: it must be able to poll again
 	s.wake()
 	s.mu.Unlock()
 	limit := time.NewTimer(e.Timeout + time.Second)

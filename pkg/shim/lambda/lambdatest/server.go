@@ -167,15 +167,12 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request) {
 			inv := s.queue[0]
 			s.queue = s.queue[1:]
 			s.running[inv.ID] = inv
-			if s.frozen && s.o.Thaw != nil {
-				s.o.Thaw()
-			}
-			s.frozen = false
+			s.thaw()
 			s.mu.Unlock()
 			s.deliver(w, inv)
 			return
 		}
-		if len(s.running) == 0 && !s.frozen {
+		if len(s.running) == 0 && len(s.queue) == 0 && !s.frozen {
 			if s.o.Freeze != nil {
 				s.o.Freeze()
 			}
@@ -202,6 +199,14 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// thaw lets the container run. The lock is held.
+func (s *Server) thaw() {
+	if s.frozen && s.o.Thaw != nil {
+		s.o.Thaw()
+	}
+	s.frozen = false
 }
 
 // wake has the first poll that waits look at the queue. The lock is held.
