@@ -18,7 +18,7 @@ func (s *supervisor) notStarted(err error, function bool, signals <-chan os.Sign
 	s.log.Say("%v", err)
 	// An image without any function in it (code 1) is not about to be called,
 	// unless the platform has started it.
-	if s.env.onPlatform() || s.onLambda() || function && code != 1 {
+	if s.env.onPlatform() || s.env.onKnative() || s.onLambda() || function && code != 1 {
 		s.linger(failure, signals)
 	}
 	s.leave(true)

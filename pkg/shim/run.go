@@ -12,6 +12,7 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/fc"
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 	"github.com/imgbuild/imgbuild/pkg/shim/front"
+	"github.com/imgbuild/imgbuild/pkg/shim/http2"
 	"github.com/imgbuild/imgbuild/pkg/shim/journal"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
@@ -32,7 +33,6 @@ type supervisor struct {
 	process *program.Process
 	finder  *discovery.Finder
 	target  *discovery.Target
-	relay   *relay.Relay
 	api     *runtimeapi.API
 	// listened: the program has listened, or polled, at some time.
 	listened atomic.Bool
@@ -61,7 +61,7 @@ func Run(settings Settings, args []string, env Environ) int {
 	}
 	c, err := program.Resolve(args, env)
 	if err == nil {
-		s.expectsServer = c.Function || env.onPlatform() || s.onLambda()
+		s.expectsServer = c.Function || env.onPlatform() || env.onKnative() || s.onLambda()
 		err = s.begin(c)
 	}
 	if err != nil {
@@ -126,8 +126,10 @@ func (s *supervisor) begin(c *program.Command) error {
 	s.log.Start()
 	s.process = p
 	s.target = discovery.NewTarget(p, s.settings.Ready)
-	s.relay = relay.New(relay.Options{Dial: s.target.Dial, Generation: s.target.Generation, Explain: s.target.Explain})
-	s.use(s.relay)
+	s.use(&http2.Either{
+		HTTP1: relay.New(relay.Options{Dial: s.target.Dial, Generation: s.target.Generation, Explain: s.target.Explain}),
+		HTTP2: &http2.Client{Dial: s.target.Dial, Generation: s.target.Generation, Explain: s.target.Explain},
+	})
 	go s.watch()
 	return nil
 }

@@ -24,7 +24,8 @@ func (s *supervisor) serveAPI() (string, error) {
 		return "", nil // a machine without IPv4: such a program cannot run there
 	}
 	s.api = runtimeapi.New(runtimeapi.Options{Getenv: s.env.Get, Timeout: s.settings.Timeout})
-	server := &http1.Server{Handler: s.api, Panicked: s.panicked}
+	// A poll whose program has gone must not get a call.
+	server := &http1.Server{Handler: s.api, CloseIsGone: true, Panicked: s.panicked}
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http1.ErrServerClosed) {
 			s.fail(err)

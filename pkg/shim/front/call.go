@@ -2,6 +2,7 @@ package front
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -138,9 +139,12 @@ func (c *call) fail(f *message.Failure) {
 	c.front.Metrics.fail(f.Type)
 	answer := *f
 	answer.RequestID = c.id
-	if n := c.front.ErrorLines; carriesLines(f.Type) && n > 0 {
+	if len(answer.Lines) == 0 && carriesLines(f.Type) && c.front.ErrorLines > 0 {
 		answer.Lines = c.front.Log.Tail()
-		answer.Lines = answer.Lines[max(0, len(answer.Lines)-n):]
+	}
+	answer.Lines = slices.Clone(answer.Lines[max(0, len(answer.Lines)-c.front.ErrorLines):])
+	for i, line := range answer.Lines {
+		answer.Lines[i] = c.front.Log.Masked(line)
 	}
 	h := message.Header{{Name: "Content-Type", Value: "application/json"}}
 	if c.kind.Event() {

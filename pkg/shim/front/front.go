@@ -23,8 +23,10 @@ type Log interface {
 	Say(format string, args ...any)
 	// Tail is the last lines that the program wrote.
 	Tail() []string
-	// Hide keeps the secrets of a request's header out of the log.
+	// Hide keeps the secrets of a request's header out of the log; Masked
+	// takes them out of a text.
 	Hide(h message.Header)
+	Masked(text string) string
 }
 
 // Options say what a Front does.
@@ -60,14 +62,18 @@ func New(o Options) *Front {
 	return &Front{Options: o, gate: newGate(o.Concurrency, o.Queue)}
 }
 
+// lambdaDeadline is in every call that came from AWS Lambda, and in no other.
+const lambdaDeadline = "Lambda-Runtime-Deadline-Ms"
+
 // Serve answers one call.
 func (f *Front) Serve(x message.Exchange) {
 	r := x.Request()
 	control := r.Header.Get(fc.HeaderControlPath)
 	c := &call{
 		Exchange: x, front: f,
-		kind:     fc.CallOf(control, r.Method, r.Path()),
-		platform: control != "",
+		kind: fc.CallOf(control, r.Method, r.Path()),
+		// On Lambda the control path is the shim's own doing.
+		platform: control != "" && !r.Header.Has(lambdaDeadline),
 		began:    time.Now(),
 	}
 	c.id = requestID(r)

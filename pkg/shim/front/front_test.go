@@ -95,6 +95,7 @@ func (l *log) End(c fc.Call, id string, failed bool) { l.add(c.EndLine(id, faile
 func (l *log) Say(format string, args ...any)        { l.add(fmt.Sprintf(format, args...)) }
 func (l *log) Tail() []string                        { return l.tail }
 func (l *log) Hide(message.Header)                   {}
+func (l *log) Masked(text string) string             { return strings.ReplaceAll(text, "secret", "***") }
 
 func newFront(p program, set ...func(*Options)) (*Front, *log) {
 	l := &log{}
@@ -138,6 +139,8 @@ func TestAnswers(t *testing.T) {
 		{"reserved headers, elsewhere", ask("GET", "/"),
 			says(200, "", "Server", "s", "Date", "d", "X-Fc-Other", "o", "Content-Disposition", "attachment", "X-A", "1"),
 			"200 date=d content-disposition=attachment x-a=1 ", "", nil},
+		{"reserved headers, Lambda", ask("GET", "/", control, "/http-invoke", "Lambda-Runtime-Deadline-Ms", "1"),
+			says(200, "", "Date", "d", "X-A", "1"), "200 date=d x-a=1 ", "", nil},
 	} {
 		f, l := newFront(c.answer, c.set...)
 		f.Serve(c.call)
@@ -166,12 +169,22 @@ func TestFailures(t *testing.T) {
 		return &message.Failure{Status: 502, Type: message.ProgramExited, Message: "it ended"}
 	})
 	f, l := newFront(gone)
-	l.tail = []string{"one", "two", "three"}
+	l.tail = []string{"one", "two", "secret"}
 	x := ask("POST", "/invoke")
 	f.Serve(x)
-	want := `502 content-type=application/json x-fc-status=404 {"errorType":"ProgramExited","errorMessage":"it ended; its last lines were:\ntwo\nthree","requestId":"id-1"}` + "\n"
+	want := `502 content-type=application/json x-fc-status=404 {"errorType":"ProgramExited","errorMessage":"it ended; its last lines were:\ntwo\n***","requestId":"id-1"}` + "\n"
 	if x.text() != want {
 		t.Errorf("%q, want %q", x.text(), want)
+	}
+
+	own := program(func(message.Exchange) error {
+		return &message.Failure{Status: 502, Type: message.ProgramExited, Message: "it ended", Lines: []string{"a", "b", "c"}}
+	})
+	f, l = newFront(own)
+	l.tail = []string{"of another"}
+	x = ask("GET", "/")
+	if f.Serve(x); !strings.Contains(x.text(), `were:\nb\nc"`) {
+		t.Errorf("%q does not carry the run's own lines", x.text())
 	}
 
 	broken := program(func(x message.Exchange) error {

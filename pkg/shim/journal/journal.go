@@ -113,6 +113,9 @@ func (j *Journal) Say(format string, args ...any) {
 	j.err.say(text)
 }
 
+// Masked is text without the values that Hide has seen.
+func (j *Journal) Masked(text string) string { return j.secrets.mask(text) }
+
 // Tail returns the last lines that the program wrote, at most as many as
 // Options.Tail and 8 KB; longer lines than 1 KB are cut. What the program has
 // just written is waited for a moment. Secrets are masked whatever
