@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/shim/conformance"
+	"github.com/imgbuild/imgbuild/pkg/shim/conformance/local"
 )
 
 // mutant is the shim with one thing wrong.
@@ -30,30 +32,41 @@ type change struct{ file, old, new string }
 // fail. With -short only a sample.
 func TestMutants(t *testing.T) {
 	o := options(t, "shim")
+	var all sync.WaitGroup
+	defer all.Wait()
+	compiling, trying := make(chan struct{}, 2), make(chan struct{}, 8) // the latter mostly wait
 	for n, m := range mutants {
 		if testing.Short() && n%12 != 0 {
 			continue
 		}
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			slots <- struct{}{} // compiling takes all of a core
-			defer func() { <-slots }()
+		trying <- struct{}{}
+		all.Go(func() {
+			defer func() { <-trying }()
+			compiling <- struct{}{}
 			flags, err := overlay(t.TempDir(), m)
-			if err != nil {
-				t.Fatal(err)
+			shim := filepath.Join(scratch, fmt.Sprintf("mutant%d", n))
+			if err == nil {
+				err = local.Compile(t.Context(), testtool.ModuleRoot(), shim, "./cmd/shim", append(flags, "-ldflags=-s -w")...) // links in half the time
 			}
-			mo := options(t, fmt.Sprintf("mutant%d", n), append(flags, "-ldflags=-s -w")...) // links in half the time
-			mo.Program, mo.Patience = o.Program, 45*time.Second
+			<-compiling
+			if err != nil {
+				t.Errorf("%s: %v", m.name, err)
+				return
+			}
+			defer os.Remove(shim)
+			mo := conformance.Options{Subject: local.Subject{Shim: shim, Dir: scratch}, Program: o.Program, Patience: 45 * time.Second, First: true}
 			for _, name := range strings.Fields(m.breaks) {
-				if r := conformance.Run(t.Context(), mo, rule(t, name)); r.Kept() {
-					t.Errorf("%s does not see it: %q", name, m.changes)
+				r := conformance.Run(t.Context(), mo, rule(t, name))
+				if r.Kept() {
+					t.Errorf("%s: %s does not see it: %q", m.name, name, m.changes)
+				}
+				if testing.Verbose() {
+					t.Logf("%s: %s after %s", m.name, name, r.Took.Round(time.Millisecond))
 				}
 			}
 		})
 	}
 }
-
-var slots = make(chan struct{}, 2)
 
 // TestMutantsAreWhole: every rule is broken by a mutant.
 func TestMutantsAreWhole(t *testing.T) {

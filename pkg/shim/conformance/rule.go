@@ -72,6 +72,8 @@ type Options struct {
 	Program string
 	// Patience is the longest that one rule may take, 0 for a minute.
 	Patience time.Duration
+	// First ends a rule at its first finding, where it may.
+	First bool
 }
 
 // Run tries one rule.

@@ -137,8 +137,9 @@ var streamRules = []Rule{
 			if a, resp := conn.Head("GET"); resp == nil || a.Status != 101 {
 				t.Fatalf("%+v", a)
 			}
-			if got := conn.Rest(); got != "bye" {
-				t.Errorf("the tunnel gave %q", got)
+			begin := time.Now()
+			if got := conn.Rest(); got != "bye" || time.Since(begin) > 5*time.Second {
+				t.Errorf("the tunnel gave %q and ended after %s", got, time.Since(begin))
 			}
 		},
 	},

@@ -37,6 +37,17 @@ func (t *Trial) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
+// goOn ends the calling goroutine where the first finding is enough. Deferred
+// calls run.
+func (t *Trial) goOn() {
+	t.mu.Lock()
+	enough := t.options.First && len(t.why) > 0
+	t.mu.Unlock()
+	if enough {
+		runtime.Goexit()
+	}
+}
+
 func (t *Trial) close() {
 	for _, c := range slices.Backward(t.containers) {
 		if err := c.instance.Close(); err != nil {
@@ -55,6 +66,7 @@ func clip(s string) string {
 
 // Start starts a container. The test program is in its folder as program.
 func (t *Trial) Start(c Case) *Container {
+	t.goOn()
 	files := map[string]File{"program": {From: t.options.Program, Mode: 0o755}}
 	for name, f := range c.Files {
 		if f.Mode == 0 {
@@ -100,6 +112,7 @@ func (t *Trial) Script(text string, env ...string) *Container {
 // Eventually waits for something that happens beside the rule.
 func (t *Trial) Eventually(what string, ok func() bool) bool {
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		t.goOn()
 		if ok() {
 			return true
 		}
@@ -163,6 +176,7 @@ func (c *Container) Running(after time.Duration) bool {
 
 // Dial connects to the shim. The connection ends with the trial's time.
 func (c *Container) Dial() *Conn {
+	c.t.goOn()
 	conn, err := c.instance.Dial(c.t.ctx, c.Port)
 	if err != nil {
 		c.t.Fatalf("connecting: %v", err)
