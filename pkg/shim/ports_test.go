@@ -3,13 +3,13 @@ package shim
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/shim/discovery"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
@@ -195,13 +195,8 @@ func TestStranger(t *testing.T) {
 // TestHiddenProgram: the program becomes another user, and the shim may not
 // look at its files, as in a container without CAP_SYS_PTRACE.
 func TestHiddenProgram(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root's programs can become another user")
-	}
-	setpriv, err := exec.LookPath("setpriv")
-	if err != nil {
-		t.Skip("no setpriv on PATH to take the capability away")
-	}
+	testtool.NeedRoot(t)
+	setpriv := testtool.Need(t, "setpriv", "util-linux")
 	c := launch(t, runs("demote", fmt.Sprintf("tcp::%d", unlikely(t))), func(c *exec.Cmd) {
 		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
 		c.Path = setpriv

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/imgbuild/imgbuild/internal/testtool"
 )
 
 func TestExitCode(t *testing.T) {
@@ -40,9 +42,7 @@ func TestCommandIsUntouched(t *testing.T) {
 }
 
 func TestNode(t *testing.T) {
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("no node on PATH")
-	}
+	testtool.Need(t, "node", "nodejs")
 	c := launch(t, []string{"node", "-e", "console.log(1)"}, asPID1)
 	if code, out := c.code(20*time.Second), c.stdout.String(); code != 0 || out != "1\n" || c.stderr.String() != "" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, c.stderr.String())

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -222,11 +223,7 @@ func TestEarlyAnswer(t *testing.T) {
 }
 
 func TestCurl(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Log("no curl here; other clients are tested")
-		return
-	}
+	curl := testtool.Need(t, "curl", "curl")
 	addr, _ := listen(t, echo, Options{})
 	cmd := exec.Command(curl, "-sS", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code}", "--data-binary", "@-", "http://"+addr+"/x")
 	cmd.Stdin = strings.NewReader(strings.Repeat("x", 3<<20))
