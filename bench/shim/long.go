@@ -36,6 +36,9 @@ func (b *bench) long(ctx context.Context) error {
 		return err
 	}
 	for tenth := int64(1); answers < *requests; tenth++ {
+		if answers >= tenth**requests/10 {
+			continue // a short run: passed already
+		}
 		for answers < min(*requests, tenth**requests/10) {
 			l, err := wrk(ctx, s.addr, 64, max(time.Second, min(30*time.Second, time.Duration(float64(*requests)/10/warm.rate*float64(time.Second)))))
 			if err != nil {
