@@ -138,12 +138,3 @@ func Reserved(name, value string) bool {
 	}
 	return strings.HasPrefix(name, Prefix)
 }
-
-// Secret says whether a request header holds what must never reach a log.
-func Secret(name string) bool {
-	switch strings.ToLower(name) {
-	case HeaderAccessKeySecret, HeaderSecurityToken, HeaderAccessKeyID, "authorization", "proxy-authorization", "cookie":
-		return true
-	}
-	return false
-}

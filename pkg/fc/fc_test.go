@@ -57,11 +57,3 @@ func TestReserved(t *testing.T) {
 		}
 	}
 }
-
-func TestSecret(t *testing.T) {
-	for name, want := range map[string]bool{"X-Fc-Security-Token": true, "authorization": true, "x-fc-region": false, "Accept": false} {
-		if Secret(name) != want {
-			t.Errorf("%s is not %v", name, want)
-		}
-	}
-}
