@@ -26,7 +26,7 @@ func newList(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:               "list [NAME]...",
 		Short:             "List images, tags, versions and sizes",
-		Long:              "Lists the images inside imgbuild, or of the definitions given by their paths.\nSizes are compressed, for linux/amd64, without the shim's 2 to 3 MB.",
+		Long:              "Lists the images inside imgbuild, or of the definitions given by their paths.\nSizes are compressed, for linux/amd64, without the shim's 2 MB.",
 		Example:           "  imgbuild list\n  imgbuild list golang --json",
 		ValidArgsFunction: completeNames,
 		RunE: func(_ *cobra.Command, args []string) error {
