@@ -88,16 +88,15 @@ func (c *Content) image(img v1.Image) error {
 			return err
 		}
 	}
-	config, err := img.RawConfigFile()
+	// The manifest says all of the config that is needed before it is sent, so
+	// that one which is elsewhere is fetched only then.
+	m, err := img.Manifest()
 	if err != nil {
 		return err
 	}
-	digest, err := img.ConfigName()
-	if err != nil {
-		return err
-	}
-	c.blob(Blob{Digest: digest, Size: int64(len(config)), Name: "config", Open: func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(config)), nil
+	c.blob(Blob{Digest: m.Config.Digest, Size: m.Config.Size, Name: "config", Open: func() (io.ReadCloser, error) {
+		config, err := img.RawConfigFile()
+		return io.NopCloser(bytes.NewReader(config)), err
 	}})
 	return c.manifest(img)
 }

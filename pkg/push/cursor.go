@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -20,28 +21,64 @@ type cursor struct {
 	current *section
 }
 
+// open opens the blob ahead of its first section, which may take long where it
+// is fetched from elsewhere: neither a slot of the host nor the patience with a
+// request is to be spent on that. An opening that the context's end leaves
+// behind is closed when it is done.
+func (c *cursor) open(ctx context.Context, b content.Blob) error {
+	type opened struct {
+		rc  io.ReadCloser
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		rc, err := b.Open()
+		done <- opened{rc, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return &sourceError{o.err}
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.closeLocked()
+		c.rc, c.at = &exact{rc: o.rc, left: b.Size}, 0
+		return nil
+	case <-ctx.Done():
+		go func() {
+			if o := <-done; o.err == nil {
+				o.rc.Close()
+			}
+		}()
+		return context.Cause(ctx)
+	}
+}
+
 // section returns size bytes of the blob from an offset on. The one before
 // gives nothing any more.
 func (c *cursor) section(b content.Blob, from, size int64) (io.ReadCloser, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rc != nil && c.at != from {
+	if c.rc != nil && c.at > from {
 		c.closeLocked()
 	}
-	if c.rc == nil {
-		rc, err := b.Open()
-		if err != nil {
-			return nil, err
+	if c.rc == nil || c.at != from {
+		if c.rc == nil {
+			rc, err := b.Open()
+			if err != nil {
+				return nil, err
+			}
+			c.rc, c.at = &exact{rc: rc, left: b.Size}, 0
 		}
-		c.rc, c.at = &exact{rc: rc, left: b.Size}, 0
-		if n, err := io.CopyN(io.Discard, c.rc, from); err != nil {
+		if n, err := io.CopyN(io.Discard, c.rc, from-c.at); err != nil {
 			c.closeLocked()
 			if err == io.EOF {
 				err = errors.New("it is shorter than its size says")
 			}
 			return nil, err
 		} else {
-			c.at = n
+			c.at += n
 		}
 	}
 	c.current = &section{cursor: c, left: size, last: from+size == b.Size}

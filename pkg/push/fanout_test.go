@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/imgbuild/imgbuild/pkg/push"
@@ -14,8 +15,14 @@ import (
 // next run sends only what is missing.
 func TestPushAll(t *testing.T) {
 	good, bad, other := newServer(t, nil, nil), newServer(t, nil, nil), newServer(t, nil, nil)
+	var blobs sync.WaitGroup
+	blobs.Add(4) // two layers, two configs
 	bad.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/") {
+			defer blobs.Done()
+		}
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+			blobs.Wait() // a refusal ends what is still being sent
 			registryError(w, 403, "DENIED", "not allowed")
 			return
 		}

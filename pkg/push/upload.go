@@ -47,6 +47,9 @@ type upload struct {
 // one before, the next follows at once; else the error is returned.
 func (u *upload) run(ctx context.Context) error {
 	defer u.cursor.close()
+	if err := u.cursor.open(ctx, u.blob); err != nil {
+		return err
+	}
 	for {
 		before := u.at
 		err := u.try(ctx)
