@@ -66,6 +66,19 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
+// TestCannotStartForACall: run once for each request, a program that cannot be
+// executed is told of in the log too.
+func TestCannotStartForACall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	write(t, path, "#!/no/such/bash\n", 0o755)
+	c := launch(t, []string{path}, env("SHIM_MODE=exec"))
+	c.ready()
+	status, body := c.get("/")
+	if want := path + " needs /no/such/bash"; status != 502 || !strings.Contains(body, want) || !strings.Contains(c.stderr.String(), "shim: "+want) {
+		t.Errorf("%d %q, log %q", status, body, c.stderr.String())
+	}
+}
+
 // withLinker is a small ELF file that asks for a dynamic linker: the header, a
 // PT_INTERP and an empty PT_LOAD (System V ABI, chapters 4 and 5).
 func withLinker(linker string) []byte {

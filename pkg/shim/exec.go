@@ -20,6 +20,7 @@ func (s *supervisor) beginExec(c *program.Command) error {
 		Start: func(env []string, files [3]*os.File) (once.Process, error) {
 			p, err := program.Start(c, env, files)
 			if err != nil {
+				s.log.Say("%v", err)
 				return nil, err // not a nil *Process in an interface
 			}
 			return p, nil

@@ -22,10 +22,11 @@ type Failure struct {
 	Status int
 	// Type is one word such as ProgramExited; Message one line for people.
 	Type, Message string
-	// RequestID and Lines, the last lines that the program wrote, are filled
-	// in by who answers.
+	// RequestID is filled in by who answers.
 	RequestID string
-	Lines     []string
+	// Lines are the last lines that the program wrote. Where they are nil, who
+	// answers takes them from the log; empty ones mean that there are none.
+	Lines []string
 }
 
 // Types of Failure.

@@ -21,6 +21,7 @@
 package once
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -81,7 +82,7 @@ func (b *Backend) Do(x message.Exchange) error {
 
 	run, err := b.start(r, call)
 	if err != nil {
-		return &message.Failure{Status: 502, Type: message.ProgramNotStarted, Message: err.Error()}
+		return &message.Failure{Status: 502, Type: message.ProgramNotStarted, Message: err.Error(), Lines: []string{}}
 	}
 	defer run.close()
 	stop := make(chan struct{})
@@ -102,11 +103,11 @@ func (b *Backend) Do(x message.Exchange) error {
 		if run.begun {
 			x.Abort()
 		}
-		return message.ErrAborted
+		return errors.Join(message.ErrAborted, run.failure(message.ProgramExited, "the program was ended because its answer was no longer wanted"))
 	default:
 	}
 	if broke := run.broke.Load(); broke != nil && err != nil {
-		return &message.Failure{Status: 400, Type: message.BadRequest, Message: "the request's body broke off: " + (*broke).Error()}
+		return &message.Failure{Status: 400, Type: message.BadRequest, Message: "the request's body broke off: " + (*broke).Error(), Lines: []string{}}
 	}
 	return err
 }

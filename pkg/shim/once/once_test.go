@@ -160,7 +160,7 @@ func TestFailures(t *testing.T) {
 	}
 
 	b.o.Start = func([]string, [3]*os.File) (Process, error) { return nil, errors.New("it is no program") }
-	if err := b.Do(newCall("POST", "/invoke", "")); !errors.As(err, &f) || f.Type != message.ProgramNotStarted || f.Message != "it is no program" {
+	if err := b.Do(newCall("POST", "/invoke", "")); !errors.As(err, &f) || f.Type != message.ProgramNotStarted || f.Message != "it is no program" || f.Lines == nil {
 		t.Error(err)
 	}
 }
@@ -228,6 +228,10 @@ func TestClientLeaves(t *testing.T) {
 	case err := <-done:
 		if !errors.Is(err, message.ErrAborted) || x.aborted { // nothing was begun: the time may be up, which has an answer
 			t.Error(err, x.aborted)
+		}
+		// If the time is up, the answer carries the lines of this run.
+		if f, ok := errors.AsType[*message.Failure](err); !ok || !slices.Equal(f.Lines, []string{"started"}) {
+			t.Errorf("%+v", f)
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("Do did not return")

@@ -179,11 +179,17 @@ func (r *run) abort(x message.Exchange) error {
 // program left behind keeps it open, which is no fault of the program.
 func (r *run) ended(err error) error {
 	if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return &message.Failure{Status: 502, Type: message.ProgramBadAnswer, Message: "reading the program's output: " + err.Error()}
+		return r.failure(message.ProgramBadAnswer, "reading the program's output: "+err.Error())
 	}
 	if r.process.Code() == 0 {
 		return nil
 	}
+	return r.failure(message.ProgramExited, "the program "+r.process.Ending())
+}
+
+// failure carries the last lines of this run, and none of another's. It waits
+// for the program's end.
+func (r *run) failure(kind, text string) *message.Failure {
 	<-r.logged
-	return &message.Failure{Status: 502, Type: message.ProgramExited, Message: "the program " + r.process.Ending(), Lines: r.tail.last()}
+	return &message.Failure{Status: 502, Type: kind, Message: text, Lines: r.tail.last()}
 }

@@ -23,11 +23,11 @@ func (t *tail) add(p []byte) {
 	}
 }
 
-// last is the last lines, without their ends.
+// last is the last lines, without their ends; not nil.
 func (t *tail) last() []string {
 	text := strings.TrimRight(string(t.data), "\r\n")
 	if text == "" || t.lines <= 0 {
-		return nil
+		return []string{}
 	}
 	lines := strings.Split(text, "\n")
 	if t.cut && len(lines) > 1 {
