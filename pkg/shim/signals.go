@@ -86,7 +86,8 @@ func (s *supervisor) pass(n syscall.Signal) {
 // drainRequests stops accepting and waits for the requests in flight, at most
 // four fifths of the grace: the rest is for the program to end in.
 func (s *supervisor) drainRequests() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.settings.Grace*4/5)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	defer clock.AfterFunc(s.settings.Grace*4/5, cancel)()
 	s.servers.shutdown(ctx)
 }

@@ -29,7 +29,9 @@ func (s *supervisor) watch() {
 	defer close(s.watched)
 	told, own := toldPort(s.settings, s.env), listenPort(s.settings.Listen)
 	var settling discovery.Settling
-	// Times are of the shim running: a freeze makes nobody late.
+	// Times are of the shim running: a freeze makes nobody late. Pauses that
+	// are longer than clock.Watch allows count for less, which matters no more
+	// once the program is ready.
 	var running clock.Watch
 	refused := time.Duration(0)
 	for {
@@ -54,7 +56,7 @@ func (s *supervisor) watch() {
 					refused = max(age, 1)
 				}
 			case err != nil:
-				s.fatal <- err
+				s.fail(err)
 				return
 			}
 		}

@@ -11,29 +11,58 @@ import (
 	"time"
 )
 
-// step is how often an After looks whether time went on. A freeze counts as
+// step is how often a timer looks whether time went on. A freeze counts as
 // two steps at most.
 const step = 100 * time.Millisecond
 
 // After returns a channel that is closed when this process has run for d, and
 // a function that releases what it holds before that.
 func After(d time.Duration) (done <-chan struct{}, stop func()) {
-	fired, stopped := make(chan struct{}), make(chan struct{})
-	var w Watch
-	w.Elapsed()
-	go func() {
-		for left := d; left > 0; left = d - w.Elapsed() {
-			t := time.NewTimer(min(left, step))
-			select {
-			case <-t.C:
-			case <-stopped:
-				t.Stop()
-				return
-			}
-		}
-		close(fired)
-	}()
-	return fired, sync.OnceFunc(func() { close(stopped) })
+	fired := make(chan struct{})
+	return fired, AfterFunc(d, func() { close(fired) })
+}
+
+// AfterFunc has f called once, in a goroutine of its own, when this process
+// has run for d. After stop f is not called any more, but it may be running.
+func AfterFunc(d time.Duration, f func()) (stop func()) {
+	t := &timer{left: d, f: f}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watch.Elapsed()
+	t.next = time.AfterFunc(min(d, step), t.tick)
+	return t.stop
+}
+
+// timer is what AfterFunc waits with, in steps.
+type timer struct {
+	left time.Duration // when watch began
+	f    func()
+
+	mu    sync.Mutex
+	watch Watch
+	next  *time.Timer
+	over  bool
+}
+
+func (t *timer) tick() {
+	t.mu.Lock()
+	left := t.left - t.watch.Elapsed()
+	switch {
+	case t.over:
+	case left > 0:
+		t.next.Reset(min(left, step))
+	default:
+		t.over = true
+		defer t.f()
+	}
+	t.mu.Unlock()
+}
+
+func (t *timer) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	t.next.Stop()
 }
 
 // Watch is a stopwatch of running time. It is for one goroutine, which must

@@ -150,7 +150,7 @@ var outputMutants = []mutant{
 	{"places are not given back", "limits/concurrency", []change{
 		{"shim/front/limit.go", `<-g.places`, `_ = g`}}},
 	{"hooks count", "limits/concurrency", []change{
-		{"shim/front/front.go", "func (f *Front) answer(c *call) {\n\tif !c.kind.Hook() {", "func (f *Front) answer(c *call) {\n\tif true {"}}},
+		{"shim/front/front.go", "if !c.kind.Hook() {\n\t\tif fail := f.gate", "if true {\n\t\tif fail := f.gate"}}},
 	{"a queue without end", "limits/queue", []change{
 		{"shim/front/limit.go", `make(chan struct{}, queue)`, `make(chan struct{}, 1000)`}}},
 	{"SHIM_TIMEOUT does nothing", "limits/timeout", []change{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
+	"github.com/imgbuild/imgbuild/pkg/shim/clock"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -102,7 +103,8 @@ func (c *call) Upgrade() (net.Conn, error) {
 	return c.Exchange.Upgrade()
 }
 
-// OnGone keeps f also for the time-out.
+// OnGone keeps f also for the limits of time and size, so that it may be called
+// more than once.
 func (c *call) OnGone(f func()) {
 	c.mu.Lock()
 	c.gone = f
@@ -114,19 +116,25 @@ func (c *call) OnGone(f func()) {
 	}
 }
 
-// limitTime ends the call after d, unless stop is called before.
+// limitTime ends the call after d, unless stop is called before. Time in which
+// the container is frozen does not count.
 func (c *call) limitTime(d time.Duration) (stop func()) {
 	if d == 0 {
 		return func() {}
 	}
-	t := time.AfterFunc(d, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.timedOut.Swap(true) && c.gone != nil {
-			c.gone()
-		}
+	return clock.AfterFunc(d, func() {
+		c.timedOut.Store(true)
+		c.end()
 	})
-	return func() { t.Stop() }
+}
+
+// end has the backend give up.
+func (c *call) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone != nil {
+		c.gone()
+	}
 }
 
 // fail answers in the program's place, if nothing was answered yet.
@@ -139,7 +147,7 @@ func (c *call) fail(f *message.Failure) {
 	c.front.Metrics.fail(f.Type)
 	answer := *f
 	answer.RequestID = c.id
-	if len(answer.Lines) == 0 && carriesLines(f.Type) && c.front.ErrorLines > 0 {
+	if answer.Lines == nil && carriesLines(f.Type) && c.front.ErrorLines > 0 {
 		answer.Lines = c.front.Log.Tail()
 	}
 	answer.Lines = slices.Clone(answer.Lines[max(0, len(answer.Lines)-c.front.ErrorLines):])

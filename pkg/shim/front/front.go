@@ -96,8 +96,11 @@ func (f *Front) Serve(x message.Exchange) {
 	f.answer(c)
 }
 
-// answer has the backend answer c, within the concurrency and the time-out.
+// answer has the backend answer c, within the concurrency and the time-out,
+// which begins before the call waits for its turn.
 func (f *Front) answer(c *call) {
+	stop := c.limitTime(f.Timeout)
+	defer stop()
 	if !c.kind.Hook() {
 		if fail := f.gate.enter(c); fail != nil {
 			c.fail(fail)
@@ -105,20 +108,23 @@ func (f *Front) answer(c *call) {
 		}
 		defer f.gate.leave()
 	}
-	stop := c.limitTime(f.Timeout)
 	err := f.Backend().Do(c)
 	stop()
 	var fail *message.Failure
 	switch {
 	case err == nil:
 	case c.timedOut.Load():
-		c.fail(timedOut(f.Timeout))
+		late := timedOut(f.Timeout)
+		if errors.As(err, &fail) {
+			late.Lines = fail.Lines
+		}
+		c.fail(late)
 	case c.tooLarge.Load():
 		c.fail(tooLarge(f.BodyLimit))
-	case errors.As(err, &fail):
-		c.fail(fail)
 	case errors.Is(err, message.ErrAborted):
 		c.Abort()
+	case errors.As(err, &fail):
+		c.fail(fail)
 	default:
 		c.fail(&message.Failure{Status: 502, Type: message.ProgramClosedConnection, Message: err.Error()})
 	}

@@ -267,6 +267,27 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// Where each call has a program of its own, none shows the lines of another.
+func TestTimeoutHasTheLinesOfItsRun(t *testing.T) {
+	for _, lines := range [][]string{{"of this run"}, {}} {
+		synctest.Test(t, func(t *testing.T) {
+			hangs := program(func(x message.Exchange) error {
+				ended := make(chan struct{})
+				x.OnGone(func() { close(ended) })
+				<-ended
+				return errors.Join(message.ErrAborted, &message.Failure{Status: 502, Lines: lines})
+			})
+			f, log := newFront(hangs, func(o *Options) { o.Timeout = time.Second })
+			log.tail = []string{"of another"}
+			x := ask("GET", "/")
+			f.Serve(x)
+			if text := x.text(); x.head.Status != 504 || strings.Contains(text, "of another") || strings.Contains(text, "of this run") != (len(lines) > 0) {
+				t.Error(text)
+			}
+		})
+	}
+}
+
 func TestConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := program(func(x message.Exchange) error {
@@ -320,6 +341,28 @@ func TestQueueIsLeft(t *testing.T) {
 			t.Errorf("%q, %q, %d wait", left.text(), late.text(), len(f.gate.queue))
 		}
 		close(release)
+	})
+}
+
+// TestTimeoutCountsTheQueue: a call has its time once, not once in the queue
+// and once more with the program.
+func TestTimeoutCountsTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := program(func(x message.Exchange) error {
+			ended := make(chan struct{})
+			x.OnGone(sync.OnceFunc(func() { close(ended) }))
+			<-ended
+			return message.ErrAborted
+		})
+		f, _ := newFront(hangs, func(o *Options) { o.Concurrency, o.Queue, o.Timeout = 1, 1, time.Minute })
+		began := time.Now()
+		go f.Serve(ask("GET", "/"))
+		time.Sleep(30 * time.Second)
+		second := ask("GET", "/")
+		f.Serve(second) // its turn is after half of its time
+		if second.head.Status != 504 || time.Since(began) != 90*time.Second {
+			t.Errorf("%q after %s", second.text(), time.Since(began))
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package front
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
@@ -40,20 +41,19 @@ func (g gate) enter(c *call) *message.Failure {
 	}
 	defer func() { <-g.queue }()
 	gone := make(chan struct{})
-	c.Exchange.OnGone(func() { close(gone) })
-	defer c.Exchange.OnGone(nil)
-	late := (<-chan time.Time)(nil)
-	if d := c.front.Timeout; d > 0 {
-		late = time.After(d)
-	}
+	c.OnGone(sync.OnceFunc(func() { close(gone) }))
+	defer c.OnGone(nil)
 	select {
 	case g.places <- struct{}{}:
 		return nil
 	case <-gone:
-		return &message.Failure{Status: 429, Type: message.TooManyRequests, Message: "the client went away while it waited for its turn"}
-	case <-late:
-		return timedOut(c.front.Timeout)
 	}
+	if c.timedOut.Load() {
+		fail := timedOut(c.front.Timeout)
+		fail.Lines = []string{} // the program wrote none for this call
+		return fail
+	}
+	return &message.Failure{Status: 429, Type: message.TooManyRequests, Message: "the client went away while it waited for its turn"}
 }
 
 func (g gate) leave() {
@@ -101,15 +101,6 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	return n, err
-}
-
-// end has the backend give up.
-func (c *call) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone != nil {
-		c.gone()
-	}
 }
 
 // warn says once each what works here and not on the platform.
