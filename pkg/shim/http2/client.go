@@ -122,6 +122,9 @@ func (k *Client) connect(ctx context.Context) (*client, error) {
 		k.mu.Lock()
 		if m.users--; m.users == 0 {
 			m.cancel()
+			if k.making == m { // who comes now must not get its error
+				k.making = nil
+			}
 		}
 		k.mu.Unlock()
 		return nil, ctx.Err()
@@ -143,14 +146,21 @@ func (k *Client) make() *making {
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if err == nil && k.closed {
+		switch {
+		case err != nil:
+		case k.closed:
 			c.retire()
 			err = errClientClosed
-		}
-		if m.conn, m.err = c, err; err == nil {
+		case k.making != m: // nobody waits for it any more
+			c.retire()
+			err = context.Canceled
+		default:
 			k.now = c
 		}
-		k.making = nil
+		if k.making == m {
+			k.making = nil
+		}
+		m.conn, m.err = c, err
 		close(m.done)
 	}()
 	return m

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,6 +170,32 @@ func TestDeadConnection(t *testing.T) {
 	post()
 	if deaf == first {
 		t.Error("the dead connection was used")
+	}
+}
+
+// TestDialGivenUp: a connection that its last caller has given up is not given
+// to the next one, also while it is still being ended.
+func TestDialGivenUp(t *testing.T) {
+	addr, _ := program(t, "127.0.0.1:0", nil)
+	var dials atomic.Int32
+	over := make(chan struct{})
+	k := &Client{Dial: func(ctx context.Context) (net.Conn, error) {
+		if dials.Add(1) == 1 {
+			<-ctx.Done()
+			<-over
+			return nil, ctx.Err()
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	}}
+	t.Cleanup(k.Close)
+	defer close(over)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := k.connect(ctx); err == nil {
+		t.Error("connected")
+	}
+	if _, err := k.connect(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
