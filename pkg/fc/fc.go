@@ -96,6 +96,12 @@ func CallOf(controlPath, method, path string) Call {
 	return HTTP
 }
 
+// Own says whether a header field is one of the platform's own, in any case of
+// its letters.
+func Own(name string) bool {
+	return len(name) >= len(Prefix) && strings.EqualFold(name[:len(Prefix)], Prefix)
+}
+
 // LogName is how log lines name the call.
 func (c Call) LogName() string {
 	switch c {

@@ -54,11 +54,12 @@ var callMutants = []mutant{
 	{"every Content-Disposition is reserved", "headers/reserved", []change{
 		{"fc/fc.go", `return strings.EqualFold(strings.TrimSpace(kind), "attachment")`, `return kind != ""`}}},
 	{"what Connection names is sent on", "headers/hop-request", []change{
-		{"shim/relay/request.go", `if h.named && h.r.Header.HasToken`, `if false && h.r.Header.HasToken`}}},
+		{"shim/relay/request.go", `if h.named && h.r.Header.Nominates`, `if false && h.r.Header.Nominates`}}},
 	{"Keep-Alive is sent on", "headers/hop-request", []change{
 		{"shim/relay/request.go", `if message.Same(f.Name, "Keep-Alive") {`, `if false {`}}},
 	{"Connection takes any field away", "headers/hop-request-end-to-end", []change{
-		{"shim/relay/request.go", `return !message.Same(name, "Host") && !(len(name)`, `return true || !(len(name)`}}},
+		{"shim/message/hop.go", ` && !Same(name, "Host") && !fc.Own(name)`, ``},
+		{"shim/message/hop.go", `import "github.com/imgbuild/imgbuild/pkg/fc"`, ``}}},
 	{"what an answer's Connection names is passed on", "headers/hop-response", []change{
 		{"shim/relay/answer.go", `if named && isNamed(`, `if false && isNamed(`}}},
 	{"every answer closes", "headers/connection-close protocols/keep-alive", []change{

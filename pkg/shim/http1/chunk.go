@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/imgbuild/imgbuild/pkg/shim/message"
+	"github.com/imgbuild/imgbuild/pkg/fc"
 )
 
 type chunkState uint8
@@ -157,5 +157,5 @@ func notInTrailer(name string) bool {
 		"www-authenticate", "proxy-authenticate", "cookie", "set-cookie", "max-forwards", "cache-control", "age", "expires", "date", "location", "vary":
 		return true
 	}
-	return len(name) >= 5 && message.Same(name[:5], "x-fc-")
+	return fc.Own(name)
 }

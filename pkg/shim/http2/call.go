@@ -249,7 +249,7 @@ func appendRequest(b []byte, r *message.Request) []byte {
 	for i := range r.Header {
 		f := &r.Header[i]
 		switch name := strings.ToLower(f.Name); {
-		case ofConnection(name), name == "host", name == "expect", name == "http2-settings", r.Header.HasToken("Connection", name):
+		case message.OfConnection(name), name == "host", name == "expect", name == "http2-settings", r.Header.Nominates(name):
 		case name == "te":
 		case name == "content-length" && r.Length < 0:
 		default:

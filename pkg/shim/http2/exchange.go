@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -69,7 +68,7 @@ func (x *exchange) Head(head message.Head) error {
 // appendFields appends all fields but those of HTTP/1.1 connections.
 func appendFields(b []byte, h message.Header) []byte {
 	for i := range h {
-		if name := h[i].Name; len(name) > len("transfer-encoding") || !ofConnection(strings.ToLower(name)) {
+		if name := h[i].Name; !message.OfConnection(name) {
 			b = appendField(b, name, h[i].Value)
 		}
 	}

@@ -25,23 +25,13 @@ func checkFields(h message.Header) error {
 			return malformed("a wrong field value")
 		}
 		switch {
-		case ofConnection(name):
+		case message.OfConnection(name):
 			return malformed("a field of HTTP/1.1 connections")
 		case name == "te" && value != "trailers":
 			return malformed("te is not trailers")
 		}
 	}
 	return nil
-}
-
-// ofConnection says whether a field, its name in small letters, belongs to a
-// connection of HTTP/1.1 (RFC 9113, section 8.2.2).
-func ofConnection(name string) bool {
-	switch name {
-	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
-		return true
-	}
-	return false
 }
 
 // nameBytes are the bytes of a token (RFC 9110, section 5.6.2) but for large

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -89,7 +90,7 @@ func newAnswer(from source, h *message.Head) *httpAnswer {
 func description(h *message.Head) string {
 	reason := h.Reason
 	if reason == "" {
-		reason = reasons[h.Status]
+		reason = http1.Reason(h.Status)
 	}
 	return strings.TrimSpace(strconv.Itoa(h.Status) + " " + strings.ToValidUTF8(reason, "\ufffd"))
 }
@@ -119,14 +120,4 @@ func (a *httpAnswer) json() []byte {
 	e.SetEscapeHTML(false) // markup would get much longer
 	_ = e.Encode(a)        // strings, numbers and maps of them: it cannot fail
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// reasons are the phrases of RFC 9110, section 15, that programs use most.
-var reasons = map[int]string{
-	200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content",
-	301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect",
-	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
-	409: "Conflict", 410: "Gone", 412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type",
-	422: "Unprocessable Content", 429: "Too Many Requests",
-	500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
 }

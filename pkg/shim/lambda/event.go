@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/pkg/fc"
 	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -192,10 +193,10 @@ func (e *httpEvent) header(from source, h *message.Header) {
 // ours says whether a client's field is one of the connection, which has ended
 // at AWS, or one that only we set.
 func ours(name string) bool {
-	name = strings.ToLower(name)
-	switch name {
-	case "connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "expect", "x-amzn-trace-id":
+	lower := strings.ToLower(name)
+	switch lower {
+	case "te", "trailer", "content-length", "expect", "x-amzn-trace-id":
 		return true
 	}
-	return strings.HasPrefix(name, "x-fc-") || strings.HasPrefix(name, runtimeFields)
+	return message.OfConnection(name) || fc.Own(name) || strings.HasPrefix(lower, runtimeFields)
 }

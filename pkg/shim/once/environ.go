@@ -112,7 +112,7 @@ func cgi(set func(name, value string), r *message.Request) {
 // others (a_b and a-b), and for Proxy, which programs would take for their
 // HTTP_PROXY ("httpoxy", CVE-2016-5385).
 func variable(field string) (string, bool) {
-	if len(field) >= len(fc.Prefix) && message.Same(field[:len(fc.Prefix)], fc.Prefix) {
+	if fc.Own(field) {
 		return "", false
 	}
 	for _, c := range []byte(field) {

@@ -117,7 +117,7 @@ func (h *headWriter) write(f *message.Field) {
 			return
 		}
 	}
-	if h.named && h.r.Header.HasToken("Connection", f.Name) && mayBeNamed(f.Name) {
+	if h.named && h.r.Header.Nominates(f.Name) {
 		return
 	}
 	h.Field(f.Name, f.Value)
@@ -218,12 +218,6 @@ func namesFields(h message.Header) bool {
 		}
 	}
 	return false
-}
-
-// mayBeNamed: Connection must not name fields for all recipients (RFC 9110,
-// section 7.6.1). A client could otherwise take off what the platform says.
-func mayBeNamed(name string) bool {
-	return !message.Same(name, "Host") && !(len(name) > 5 && message.Same(name[:5], "x-fc-"))
 }
 
 // originForm is the target as a server gets it, and the Host that takes the

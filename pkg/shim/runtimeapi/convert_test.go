@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -79,7 +80,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Fatalf("status %d", head.Status)
 			}
 			for _, h := range head.Header {
-				if !token(h.Name) || bytes.ContainsAny([]byte(h.Value), "\r\n\x00") || hop(h.Name) {
+				if !http1.IsToken(h.Name) || bytes.ContainsAny([]byte(h.Value), "\r\n\x00") || hop(h.Name) {
 					t.Fatalf("%q", h)
 				}
 			}

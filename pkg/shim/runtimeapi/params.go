@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
+	"github.com/imgbuild/imgbuild/pkg/shim/http1"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
@@ -72,7 +73,7 @@ func newHead(status int, fields map[string][]string) (message.Head, error) {
 	}
 	head := message.Head{Status: status, Length: -1}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !token(name) || hop(name) || message.Same(name, "Content-Length") {
+		if !http1.IsToken(name) || hop(name) || message.Same(name, "Content-Length") {
 			continue
 		}
 		for _, v := range fields[name] {
@@ -111,17 +112,13 @@ func clientIP(r *message.Request) string {
 // passed says whether a request's field is the client's business: neither of
 // one connection only nor the platform's own, which hold credentials.
 func passed(name string, all message.Header) bool {
-	return !hop(name) && !message.Same(name, "Host") && !all.HasToken("Connection", name) &&
-		(len(name) < len(fc.Prefix) || !message.Same(name[:len(fc.Prefix)], fc.Prefix))
+	return !hop(name) && !message.Same(name, "Host") && !all.Nominates(name) && !fc.Own(name)
 }
 
-// hop says whether a field is of one connection only (RFC 9110, section 7.6.1).
+// hop says whether a field is of one connection only, or about trailers, which
+// the API does not carry.
 func hop(name string) bool {
-	switch canonical(name) {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
+	return message.OfConnection(name) || message.Same(name, "TE") || message.Same(name, "Trailer")
 }
 
 // canonical writes a field name as Go programs look for it: X-Forwarded-For.
@@ -138,11 +135,4 @@ func canonical(name string) string {
 		up = c == '-'
 	}
 	return string(b)
-}
-
-// token says whether s can be a field name (RFC 9110, section 5.6.2).
-func token(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	}) < 0
 }

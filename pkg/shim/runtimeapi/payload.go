@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -28,7 +29,7 @@ func (a *API) release(h *holding) {
 }
 
 // errTooLarge says that a body is over its limit.
-var errTooLarge = fmt.Errorf("over the limit")
+var errTooLarge = errors.New("over the limit")
 
 // hold reads a body of at most limit bytes. Each byte of it counts weight
 // times. Errors are errTooLarge, message.ErrAborted where stop was closed, or
