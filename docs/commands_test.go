@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/imgbuild/imgbuild/pkg/address"
 )
 
 // Every command line of imgbuild that the docs show is one that it takes: the
@@ -49,6 +51,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		"imgbuild golang:9.99":                          "9.99",
 		"imgbuild chekc golang":                         "chekc",
 		"imgbuild list --push":                          "--push",
+		"imgbuild copy golang.tar base/golang":          "not a host",
 		"$ imgbuild ./examples/cobol":                   "cobol",
 		"imgbuild lock golang --update=x --compression": "--compression",
 		"A=b go run ./cmd/imgbuild node | imgbuild nod": "nod",
@@ -108,6 +111,10 @@ func (b *built) check(words []string) error {
 			// In running text a flag may stand without its value.
 			if value && !joined && len(words) > 0 {
 				words = words[1:]
+			}
+		case name == "copy":
+			if _, err := address.ParseReference(word); err != nil && !strings.HasSuffix(word, ".tar") && !placeholderRE.MatchString(word) {
+				return err
 			}
 		default:
 			if err := b.checkImage(word); err != nil {

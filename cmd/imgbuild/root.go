@@ -81,7 +81,7 @@ func newRoot(g *global) *cobra.Command {
 	g.register(root.PersistentFlags())
 	b.register(root.Flags())
 	completeFlags(root)
-	root.AddCommand(newList(g), newLock(g), newRegistry(g), newSchema(g))
+	root.AddCommand(newCopy(g), newList(g), newLock(g), newRegistry(g), newSchema(g))
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Example = "  . <(imgbuild completion bash)"

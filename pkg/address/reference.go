@@ -17,9 +17,9 @@ type Reference struct {
 // IsEmbedded says that the built-in registry is meant.
 func (r Reference) IsEmbedded() bool { return r.Repository.Host == Embedded }
 
-// String is HOST/PATH[:TAG][@DIGEST] as it is asked for.
+// String is HOST/PATH[:TAG][@DIGEST] as it is printed.
 func (r Reference) String() string {
-	s := r.Repository.String()
+	s := r.Repository.Name()
 	if r.Tag != "" {
 		s += ":" + r.Tag
 	}

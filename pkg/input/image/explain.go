@@ -14,15 +14,15 @@ func offlineError(ref name.Digest) error {
 }
 
 // explain says what to do about a registry's answer.
-func explain(ref name.Digest, err error) error {
+func (p *puller) explain(ref name.Reference, err error) error {
 	var t *transport.Error
 	if errors.As(err, &t) {
 		switch t.StatusCode {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			return fmt.Errorf("pulling %s: the registry refuses: log in with `docker login %s`, as somebody who may pull it: %w",
-				ref, ref.RegistryStr(), err)
+				ref, ref.Context().RegistryStr(), err)
 		case http.StatusNotFound:
-			return fmt.Errorf("pulling %s: the registry does not have it (any more): name a newer base in the definition and run `imgbuild lock --update`: %w", ref, err)
+			return fmt.Errorf("pulling %s: the registry does not have it (any more): %s: %w", ref, p.gone, err)
 		}
 	}
 	return fmt.Errorf("pulling %s: %w", ref, err)

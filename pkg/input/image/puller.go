@@ -27,6 +27,7 @@ type puller struct {
 	options
 	store  *store.Store
 	remote *remote.Puller
+	gone   string // what to do where the registry does not have it
 }
 
 func newPuller(st *store.Store, opts []Option) (*puller, error) {
@@ -34,7 +35,7 @@ func newPuller(st *store.Store, opts []Option) (*puller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &puller{options: o, store: st}
+	p := &puller{options: o, store: st, gone: "name a newer base in the definition and run `imgbuild lock --update`"}
 	p.remote, err = p.connect()
 	return p, err
 }
@@ -68,7 +69,7 @@ func (p *puller) manifest(ctx context.Context, ref name.Digest) ([]byte, error) 
 		return err
 	})
 	if err != nil {
-		return nil, explain(ref, err)
+		return nil, p.explain(ref, err)
 	}
 	return b, p.put(b, h)
 }
@@ -115,7 +116,7 @@ func (p *puller) blobs(ctx context.Context, repo name.Repository, ds []v1.Descri
 			})
 			step.Done(err)
 			if err != nil {
-				return explain(ref, err)
+				return p.explain(ref, err)
 			}
 			return nil
 		})
