@@ -50,8 +50,9 @@ type Options struct {
 	Start func(env []string, files [3]*os.File) (Process, error)
 	// Environ is what every run's environment begins with.
 	Environ []string
-	// Log gets what programs write to stderr, by many goroutines at once, in
-	// pieces of any length. nil: it is dropped.
+	// Log gets what programs write to stderr, by many goroutines at once. Each
+	// Write is of whole lines, but for those of more than 16 KB. nil: it is
+	// dropped.
 	Log io.Writer
 	// Lines is how many of the last lines of stderr a Failure carries.
 	Lines int

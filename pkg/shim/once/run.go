@@ -1,6 +1,7 @@
 package once
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -111,15 +112,28 @@ func (r *run) feed(body message.Body) {
 	}
 }
 
-// log passes stderr on and keeps its last lines.
+// logLine is how long a line may be in bytes so as not to mix with others.
+const logLine = 16 << 10
+
+// log passes stderr on in whole lines, because other runs log at the same time,
+// and keeps the last ones.
 func (r *run) log(to io.Writer) {
 	defer close(r.logged)
-	buffer := make([]byte, 4<<10)
+	buffer, begun := make([]byte, logLine), 0 // buffer[:begun] is the beginning of a line
 	for {
-		n, err := r.stderr.Read(buffer)
-		if n > 0 {
-			r.tail.add(buffer[:n])
-			_, _ = to.Write(buffer[:n])
+		n, err := r.stderr.Read(buffer[begun:])
+		r.tail.add(buffer[begun : begun+n])
+		begun += n
+		whole := bytes.LastIndexByte(buffer[:begun], '\n') + 1
+		switch {
+		case err != nil && begun > whole:
+			_, _ = to.Write(append(buffer[:begun], '\n'))
+		case whole == 0 && begun == len(buffer):
+			whole = begun
+			fallthrough
+		case whole > 0:
+			_, _ = to.Write(buffer[:whole])
+			begun = copy(buffer, buffer[whole:begun])
 		}
 		if err != nil {
 			return
