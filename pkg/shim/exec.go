@@ -16,7 +16,7 @@ func (s *supervisor) beginExec(c *program.Command) error {
 		return err
 	}
 	s.log.Start()
-	s.use(once.New(once.Options{
+	s.once = once.New(once.Options{
 		Start: func(env []string, files [3]*os.File) (once.Process, error) {
 			p, err := program.Start(c, env, files)
 			if err != nil {
@@ -26,7 +26,8 @@ func (s *supervisor) beginExec(c *program.Command) error {
 			return p, nil
 		},
 		Environ: s.env, Log: stderr, Lines: s.settings.ErrorLines,
-	}))
+	})
+	s.use(s.once)
 	return s.open(nil)
 }
 

@@ -202,6 +202,27 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestDrainIsOver: a request that takes longer than the grace allows for is
+// told that the program has been ended.
+func TestDrainIsOver(t *testing.T) {
+	c := launch(t, runs("serve"), env("SHIM_GRACE=500ms"))
+	c.ready()
+	go func() {
+		eventually(t, "the request is in flight", func() bool { return strings.Contains(c.stdout.String(), "Start") })
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	}()
+	status, body := c.get("/slow", "x-fc-request-id", "last", "x-fc-control-path", "/invoke")
+	if status != 502 || !strings.Contains(body, "ProgramExited") || !strings.Contains(body, "signal 15") {
+		t.Errorf("%d %s", status, body)
+	}
+	if code := c.code(5 * time.Second); code != 143 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.HasSuffix(c.stdout.String(), "FC Invoke End RequestId: last, Error: Unhandled function error\n") {
+		t.Errorf("log %q", c.stdout.String())
+	}
+}
+
 func TestProgramDiesInRequest(t *testing.T) {
 	c := launch(t, runs("serve"))
 	c.ready()

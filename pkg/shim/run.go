@@ -15,6 +15,7 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/http2"
 	"github.com/imgbuild/imgbuild/pkg/shim/journal"
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
+	"github.com/imgbuild/imgbuild/pkg/shim/once"
 	"github.com/imgbuild/imgbuild/pkg/shim/program"
 	"github.com/imgbuild/imgbuild/pkg/shim/relay"
 	"github.com/imgbuild/imgbuild/pkg/shim/runtimeapi"
@@ -28,6 +29,7 @@ type supervisor struct {
 	front    *front.Front
 	servers  *servers
 	backend  atomic.Pointer[message.Backend]
+	once     *once.Backend // where SHIM_MODE=exec
 
 	// What follows is there where the program is a server, or may be one.
 	process *program.Process
@@ -139,7 +141,10 @@ func (s *supervisor) begin(c *program.Command) error {
 func (s *supervisor) leave(stopped bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if s.api != nil && s.process != nil {
+	switch {
+	case s.once != nil:
+		s.once.End()
+	case s.api != nil && s.process != nil:
 		s.api.End(s.process.Failure())
 	}
 	s.servers.shutdown(ctx)

@@ -84,10 +84,18 @@ func (s *supervisor) pass(n syscall.Signal) {
 }
 
 // drainRequests stops accepting and waits for the requests in flight, at most
-// four fifths of the grace: the rest is for the program to end in.
+// four fifths of the grace: the rest is for the program to end in. What it
+// still answers then, or that it has ended, reaches the clients for half of
+// that. The other half is for programs that wait for their connections to end.
 func (s *supervisor) drainRequests() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	defer clock.AfterFunc(s.settings.Grace*4/5, cancel)()
-	s.servers.shutdown(ctx)
+	ctx, cancel := context.WithCancel(s.running)
+	clock.AfterFunc(s.settings.Grace*9/10, cancel)
+	answered := make(chan struct{})
+	go func() { defer close(answered); s.servers.shutdown(ctx) }()
+	late, stop := clock.After(s.settings.Grace * 4 / 5)
+	defer stop()
+	select {
+	case <-answered:
+	case <-late:
+	}
 }

@@ -59,15 +59,21 @@ type Options struct {
 }
 
 // Backend runs the program.
-type Backend struct{ o Options }
+type Backend struct {
+	o     Options
+	ended chan struct{}
+}
 
 // New makes a Backend.
 func New(o Options) *Backend {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	return &Backend{o}
+	return &Backend{o, make(chan struct{})}
 }
+
+// End kills what still runs, so that its callers are told. It is called once.
+func (b *Backend) End() { close(b.ended) }
 
 // Do runs the program and answers x with what it writes.
 func (b *Backend) Do(x message.Exchange) error {
@@ -92,6 +98,8 @@ func (b *Backend) Do(x message.Exchange) error {
 		select {
 		case <-gone:
 			run.process.Kill()
+		case <-b.ended:
+			run.process.Kill()
 		case <-stop:
 		}
 	}()
@@ -105,6 +113,13 @@ func (b *Backend) Do(x message.Exchange) error {
 			x.Abort()
 		}
 		return errors.Join(message.ErrAborted, run.failure(message.ProgramExited, "the program was ended because its answer was no longer wanted"))
+	default:
+	}
+	select {
+	case <-b.ended:
+		if err != nil {
+			return run.failure(message.ProgramExited, "the container stops, and the program "+run.process.Ending())
+		}
 	default:
 	}
 	if broke := run.broke.Load(); broke != nil && err != nil {

@@ -242,6 +242,17 @@ func TestClientLeaves(t *testing.T) {
 		}
 	}
 
+	b, _ = script(t, `echo started >&2; sleep `+mark)
+	log = b.o.Log.(*lockedBuffer)
+	go func() { done <- b.Do(newCall("POST", "/invoke", "")) }()
+	for !alive(mark) || !strings.Contains(log.String(), "started") {
+		time.Sleep(time.Millisecond)
+	}
+	b.End()
+	if f, ok := errors.AsType[*message.Failure](<-done); !ok || f.Type != message.ProgramExited || !strings.Contains(f.Message, "the container stops") || !slices.Equal(f.Lines, []string{"started"}) {
+		t.Errorf("%+v", f)
+	}
+
 	b, _ = script(t, `yes`) // without end, to nobody
 	x = newCall("GET", "/", "")
 	x.refuse = true
