@@ -4,6 +4,9 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/pkg/fc"
+	"github.com/imgbuild/imgbuild/pkg/shim/program"
 )
 
 // Environ is a process environment, each entry NAME=value. Where a name is
@@ -12,12 +15,7 @@ type Environ []string
 
 // Get returns the value of name, "" where it is not set.
 func (e Environ) Get(name string) string {
-	for i := len(e) - 1; i >= 0; i-- {
-		if n, v, _ := strings.Cut(e[i], "="); n == name {
-			return v
-		}
-	}
-	return ""
+	return program.Getenv(e, name)
 }
 
 // with returns a copy in which name has that value.
@@ -35,9 +33,6 @@ func (e Environ) with(name, value string) Environ {
 // read, FC_SERVER_PORT and FC_CUSTOM_LISTEN_PORT what Function Compute's own
 // samples for custom runtimes and custom containers do.
 var portVariables = []string{"PORT", "FC_SERVER_PORT", "FC_CUSTOM_LISTEN_PORT"}
-
-// defaultPort is where Function Compute's custom runtime calls a program.
-const defaultPort = 9000
 
 // onPlatform says whether Function Compute, or an emulator of it, started
 // this container.
@@ -81,10 +76,10 @@ func toldPort(s Settings, env Environ) int {
 			return n
 		}
 	}
-	if own == defaultPort {
+	if own == fc.DefaultPort {
 		return 8080
 	}
-	return defaultPort
+	return fc.DefaultPort
 }
 
 // childEnviron is the program's environment: the shim's, with the port that

@@ -48,7 +48,7 @@ var programMutants = []mutant{
 
 var lifeMutants = []mutant{
 	{"another default port", "ports/told", []change{
-		{"shim/environ.go", `const defaultPort = 9000`, `const defaultPort = 9001`}}},
+		{"fc/fc.go", `const DefaultPort = 9000`, `const DefaultPort = 9001`}}},
 	{"the platform's port is told to the program", "ports/told ports/listen", []change{
 		{"shim/environ.go", `if n, err := parsePort(v); v == "" || (err == nil && n == own) {`, `if n, err := parsePort(v); v == "" || (err == nil && n == -own) {`}}},
 	{"IPv6 is not reached", "ports/found", []change{

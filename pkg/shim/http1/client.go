@@ -104,7 +104,7 @@ func (c *Client) Answer(method string) (*Response, error) {
 		return nil, err
 	}
 	r := &c.answer
-	if err := ParseResponse(head, method, r); err != nil {
+	if err := parseResponse(head, method, r); err != nil {
 		return nil, err
 	}
 	if r.Status < 200 {
@@ -119,9 +119,6 @@ func (c *Client) Answer(method string) (*Response, error) {
 
 // Read reads the body of the final answer.
 func (c *Client) Read(p []byte) (int, error) { return c.body.Read(p) }
-
-// AtHand is the number of bytes of the body that Read has without waiting.
-func (c *Client) AtHand() int { return c.body.Buffered() }
 
 // Trailer is the fields after the body, once Read has returned io.EOF.
 func (c *Client) Trailer() message.Header { return c.body.Trailer() }

@@ -27,7 +27,7 @@ func FuzzParseRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, head string) {
 		var r message.Request
-		framing, err := ParseRequest(head, &r)
+		framing, err := parseRequest(head, &r)
 		var e *Error
 		if err != nil {
 			if !errors.As(err, &e) || e.Status < 400 || Reason(e.Status) == "" {
@@ -81,7 +81,7 @@ func FuzzParseRequest(f *testing.F) {
 		if !r.Header.Has("Host") {
 			return
 		}
-		f2, err := ParseRequest(wire.String(), &again)
+		f2, err := parseRequest(wire.String(), &again)
 		if err != nil {
 			// HTTP/1.0 has no expectations.
 			if errors.As(err, &e) && e.Status == 417 {
@@ -109,7 +109,7 @@ func FuzzParseResponse(f *testing.F) {
 			method = "HEAD"
 		}
 		var r Response
-		if err := ParseResponse(head, method, &r); err != nil {
+		if err := parseResponse(head, method, &r); err != nil {
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error %#v", err)
@@ -196,7 +196,7 @@ func FuzzPipeline(f *testing.F) {
 				return
 			}
 			var own message.Request
-			framing, err := ParseRequest(head, &own)
+			framing, err := parseRequest(head, &own)
 			if err != nil {
 				return
 			}

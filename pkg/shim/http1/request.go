@@ -6,13 +6,13 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
-// ParseRequest reads a request's head into r, whose Header it reuses; Body,
+// parseRequest reads a request's head into r, whose Header it reuses; Body,
 // Trailer and Remote are left to the caller. All strings are parts of head.
 // Errors are of type *Error.
 //
 // Where the target is a whole URL its authority takes the place of Host (RFC
 // 9112, section 3.2.2).
-func ParseRequest(head string, r *message.Request) (Framing, error) {
+func parseRequest(head string, r *message.Request) (Framing, error) {
 	line, rest, err := cutLine(head, false)
 	if err != nil {
 		return Framing{}, err

@@ -127,7 +127,7 @@ func TestParseRequestStatus(t *testing.T) {
 		{"expects in 1.0", "POST / HTTP/1.0|Expect: payment||", 0},
 	} {
 		var r message.Request
-		_, err := ParseRequest(crlfs(c.head), &r)
+		_, err := parseRequest(crlfs(c.head), &r)
 		got := 0
 		var e *Error
 		if errors.As(err, &e) {
@@ -143,7 +143,7 @@ func TestParseRequestStatus(t *testing.T) {
 
 func TestParseRequest(t *testing.T) {
 	r := &message.Request{Header: make(message.Header, 0, 8)}
-	f, err := ParseRequest(crlfs("POST /a?b HTTP/1.1|Host: h|connection:  Keep-Alive ,UPGRADE|Upgrade: websocket|X: \t a  b\t |Content-Length: 07|Content-Length: 7|Expect: 100-Continue||"), r)
+	f, err := parseRequest(crlfs("POST /a?b HTTP/1.1|Host: h|connection:  Keep-Alive ,UPGRADE|Upgrade: websocket|X: \t a  b\t |Content-Length: 07|Content-Length: 7|Expect: 100-Continue||"), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestParseRequest(t *testing.T) {
 		{"GET http://real?q HTTP/1.1|Host:||", Framing{KeepAlive: true}, "real"},
 		{"GET /://other/ HTTP/1.1|Host: a||", Framing{KeepAlive: true}, "a"},
 	} {
-		f, err := ParseRequest(crlfs(c.head), r)
+		f, err := parseRequest(crlfs(c.head), r)
 		if err != nil || f != c.want || r.Header.Get("Host") != c.host || r.Length != f.Length || r.Expect || r.Upgrade != "" {
 			t.Errorf("%q: %+v, %+v, %v", c.head, f, r, err)
 		}
@@ -186,7 +186,7 @@ func TestParseRequest(t *testing.T) {
 		"GET / HTTP/1.1|Host: a|Connection: upgrade|Upgrade: a/1, b||":      "a/1, b",
 		"GET / HTTP/1.1|Host: a|Connection: upgrade|Expect: 100-continue||": "", // and nothing to wait for
 	} {
-		if _, err := ParseRequest(crlfs(head), r); err != nil || r.Upgrade != want || r.Expect {
+		if _, err := parseRequest(crlfs(head), r); err != nil || r.Upgrade != want || r.Expect {
 			t.Errorf("%q: %q %v %v", head, r.Upgrade, r.Expect, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestParseRequestAllocates(t *testing.T) {
 	r := &message.Request{Header: make(message.Header, 0, 16)}
 	head := crlfs("POST /a HTTP/1.1|Host: a|Connection: keep-alive|Content-Length: 5|A: b|Expect: 100-continue||")
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := ParseRequest(head, r); err != nil {
+		if _, err := parseRequest(head, r); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 0 {

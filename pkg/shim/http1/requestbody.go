@@ -16,8 +16,8 @@ const (
 	drainTime  = 5 * time.Second
 )
 
-// ErrBodyClosed is what Read returns after Close, and after the exchange.
-var ErrBodyClosed = errors.New("the request's body was closed")
+// errBodyClosed is what Read returns after the exchange.
+var errBodyClosed = errors.New("the request's body was closed")
 
 // requestBody is a Body that may be read by another goroutine than the
 // exchange's, and by one that does not notice the exchange's end.
@@ -42,7 +42,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed.Load() {
-		return 0, ErrBodyClosed
+		return 0, errBodyClosed
 	}
 	if b.x.req.Expect {
 		b.proceed(true)
@@ -51,7 +51,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		b.x.req.Trailer = b.raw.Trailer()
 	} else if err != nil && b.closed.Load() {
-		err = ErrBodyClosed
+		err = errBodyClosed
 	}
 	return n, err
 }
@@ -87,15 +87,6 @@ func (b *requestBody) Buffered() int {
 		return 0
 	}
 	return b.raw.Buffered()
-}
-
-// Close makes Read return, also one that waits in another goroutine. It is for
-// who does not need the rest of the body, and only before the exchange ends.
-func (b *requestBody) Close() error {
-	if !b.closed.Load() {
-		b.stop()
-	}
-	return nil
 }
 
 // stop takes the connection back from whoever reads the body.

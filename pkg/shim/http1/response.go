@@ -18,10 +18,10 @@ type Response struct {
 	Upgrade string
 }
 
-// ParseResponse reads the head of an answer to a request with the given
+// parseResponse reads the head of an answer to a request with the given
 // method into r, whose Header it reuses. All strings are parts of head. Errors
 // are of type *Error.
-func ParseResponse(head, method string, r *Response) error {
+func parseResponse(head, method string, r *Response) error {
 	line, rest, err := cutLine(head, true)
 	if err != nil {
 		return err

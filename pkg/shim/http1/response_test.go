@@ -67,7 +67,7 @@ func TestParseResponse(t *testing.T) {
 		{name: "more after the end", head: "HTTP/1.1 200 OK\n\nA: b||"},
 	} {
 		var r Response
-		err := ParseResponse(crlfs(c.head), c.method, &r)
+		err := parseResponse(crlfs(c.head), c.method, &r)
 		switch {
 		case c.status == 0 && err == nil:
 			t.Errorf("%s: was taken: %+v", c.name, r)
@@ -78,7 +78,7 @@ func TestParseResponse(t *testing.T) {
 	}
 
 	var r Response
-	if err := ParseResponse(crlfs("HTTP/1.1 101 Go|Connection: Upgrade|Upgrade: websocket|X : y||"), "GET", &r); err != nil || r.Upgrade != "websocket" ||
+	if err := parseResponse(crlfs("HTTP/1.1 101 Go|Connection: Upgrade|Upgrade: websocket|X : y||"), "GET", &r); err != nil || r.Upgrade != "websocket" ||
 		r.Framing.Kind != None || r.Version != message.HTTP11 || r.Header[2] != (message.Field{Name: "X", Value: "y"}) {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -74,7 +74,7 @@ func (c *conn) next() bool {
 	}
 	var f Framing
 	if err == nil {
-		f, err = ParseRequest(head, &c.x.req)
+		f, err = parseRequest(head, &c.x.req)
 	}
 	if err != nil {
 		c.refuse(err)

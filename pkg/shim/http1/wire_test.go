@@ -50,7 +50,7 @@ func TestRoundTrip(t *testing.T) {
 					t.Fatal(err)
 				}
 				var resp Response
-				if err := ParseResponse(head, "GET", &resp); err != nil {
+				if err := parseResponse(head, "GET", &resp); err != nil {
 					t.Fatal(err)
 				}
 				var b Body

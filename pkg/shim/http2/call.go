@@ -28,7 +28,7 @@ type call struct {
 // not processed.
 const maxAttempts = 3
 
-// Do is message.Backend's. It also returns ErrNotHTTP2. Also when something
+// Do is message.Backend's. It also returns errNotHTTP2. Also when something
 // else than the client calls what was given to OnGone, Do soon returns
 // message.ErrAborted, without having answered if no answer was begun.
 func (k *Client) Do(x message.Exchange) error {
@@ -88,7 +88,7 @@ func (e *call) run() error {
 		if err == nil || e.begun || attempt == maxAttempts || sent && e.request.Body != nil {
 			return err
 		}
-		if refused, ok := err.(ResetError); err != errUnprocessed && (!ok || refused.Code != codeRefusedStream) {
+		if refused, ok := err.(resetError); err != errUnprocessed && (!ok || refused.Code != codeRefusedStream) {
 			return err
 		}
 	}

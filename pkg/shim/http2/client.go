@@ -11,19 +11,19 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
-// ErrNotHTTP2 says that the program does not speak HTTP/2. Nothing of the
+// errNotHTTP2 says that the program does not speak HTTP/2. Nothing of the
 // request was sent or read; it can still be sent in another way.
-var ErrNotHTTP2 = errors.New("the program does not speak HTTP/2 with prior knowledge")
+var errNotHTTP2 = errors.New("the program does not speak HTTP/2 with prior knowledge")
 
-// Wanted says whether a request is one that programs expect by HTTP/2 and
+// wanted says whether a request is one that programs expect by HTTP/2 and
 // nothing else: gRPC, from a client that itself uses HTTP/2.
-func Wanted(r *message.Request) bool {
+func wanted(r *message.Request) bool {
 	return r.Version == message.HTTP2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
-// IsServer says whether b, what a program sent first, begins with the SETTINGS
+// isServer says whether b, what a program sent first, begins with the SETTINGS
 // frame of a server that speaks HTTP/2 only (RFC 9113, section 3.4).
-func IsServer(b []byte) bool {
+func isServer(b []byte) bool {
 	return len(b) >= frameHeaderLen && b[0] == 0 && b[3] == byte(frameSettings) && b[4] == 0 &&
 		string(b[5:frameHeaderLen]) == "\x00\x00\x00\x00" && (int(b[1])<<8|int(b[2]))%6 == 0
 }
@@ -81,7 +81,7 @@ func (k *Client) Close() {
 	}
 }
 
-// Probe connects where there is no connection, and says with ErrNotHTTP2 or an
+// Probe connects where there is no connection, and says with errNotHTTP2 or an
 // error of Dial why there can be none.
 func (k *Client) Probe(ctx context.Context) error {
 	_, err := k.connect(ctx)
@@ -178,8 +178,8 @@ func (k *Client) failure(err error) error {
 	var stream streamError
 	var connection connError
 	switch {
-	case errors.Is(err, ErrNotHTTP2):
-		return ErrNotHTTP2
+	case errors.Is(err, errNotHTTP2):
+		return errNotHTTP2
 	case errors.Is(err, message.ErrAborted):
 		return message.ErrAborted
 	case errors.Is(err, errClientClosed):

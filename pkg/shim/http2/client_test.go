@@ -100,11 +100,11 @@ func TestNotHTTP2(t *testing.T) {
 	other := speakRaw(t, "SSH-2.0-other\r\n")
 	for _, addr := range []string{one.Listener.Addr().String(), closes, other} {
 		k := dialing(t, addr)
-		if err := k.Probe(t.Context()); !errors.Is(err, ErrNotHTTP2) {
+		if err := k.Probe(t.Context()); !errors.Is(err, errNotHTTP2) {
 			t.Errorf("Probe: %v", err)
 		}
 		front, _ := listen(t, func(x message.Exchange) {
-			if err := k.Do(x); err != ErrNotHTTP2 {
+			if err := k.Do(x); err != errNotHTTP2 {
 				t.Errorf("Do: %v", err)
 			}
 			echo(x)
@@ -276,13 +276,13 @@ func TestWantedAndIsServer(t *testing.T) {
 		kind    string
 		want    bool
 	}{{message.HTTP2, "application/grpc", true}, {message.HTTP2, "application/grpc+proto", true}, {message.HTTP11, "application/grpc", false}, {message.HTTP2, "text/plain", false}} {
-		if got := Wanted(&message.Request{Version: c.version, Header: fields("content-type", c.kind)}); got != c.want {
+		if got := wanted(&message.Request{Version: c.version, Header: fields("content-type", c.kind)}); got != c.want {
 			t.Errorf("%+v", c)
 		}
 	}
 	settings := string(appendFrame(nil, frameSettings, 0, 0, 12))
 	for b, want := range map[string]bool{settings: true, settings + "x": true, settings[:8]: false, "HTTP/1.1 400 Bad Request": false, "": false} {
-		if IsServer([]byte(b)) != want {
+		if isServer([]byte(b)) != want {
 			t.Errorf("%q", b)
 		}
 	}

@@ -50,9 +50,9 @@ func newClient(ctx context.Context, nc net.Conn, generation int) (*client, error
 	if !stop() {
 		return nil, ctx.Err()
 	}
-	if err != nil || readErr != nil || !IsServer(first) {
+	if err != nil || readErr != nil || !isServer(first) {
 		_ = nc.Close()
-		return nil, ErrNotHTTP2
+		return nil, errNotHTTP2
 	}
 	_ = nc.SetDeadline(time.Time{})
 	c.conn.out = c.conn.out[:0]

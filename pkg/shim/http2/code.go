@@ -52,7 +52,7 @@ type streamError struct {
 
 func (e streamError) Error() string { return e.code.String() + ": " + e.why }
 
-// ResetError says that the peer ended a stream with that code.
-type ResetError struct{ Code Code }
+// resetError says that the peer ended a stream with that code.
+type resetError struct{ Code Code }
 
-func (e ResetError) Error() string { return "the peer reset the stream: " + e.Code.String() }
+func (e resetError) Error() string { return "the peer reset the stream: " + e.Code.String() }

@@ -60,7 +60,7 @@ func (c *conn) rstStream(h frameHeader, p []byte) error {
 		return errLength
 	}
 	if s := c.streams[h.stream]; s != nil {
-		s.fail(ResetError{Code(binary.BigEndian.Uint32(p))})
+		s.fail(resetError{Code(binary.BigEndian.Uint32(p))})
 		c.remove(s, false)
 		return c.patience.spend(costStream)
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 // Either is a message.Backend for a program that speaks HTTP/1.1, HTTP/2 with
-// prior knowledge, or both. It calls by HTTP/1.1, but by HTTP/2 where a request
-// is Wanted so, and for all requests once the program, which
-// has answered none by HTTP/1.1, has been seen to speak it.
+// prior knowledge, or both. It calls by HTTP/1.1, but by HTTP/2 where that is
+// what a request wants, and for all requests once the program, which has
+// answered none by HTTP/1.1, has been seen to speak it.
 type Either struct {
 	HTTP1 message.Backend
 	HTTP2 *Client
@@ -40,9 +40,9 @@ const probeTime = time.Second
 func (b *Either) Do(x message.Exchange) error {
 	r := x.Request()
 	known := b.get()
-	if known == onlyHTTP2 || known != notHTTP2 && Wanted(r) {
+	if known == onlyHTTP2 || known != notHTTP2 && wanted(r) {
 		err := b.HTTP2.Do(x)
-		if err != ErrNotHTTP2 {
+		if err != errNotHTTP2 {
 			return err
 		}
 		b.set(notHTTP2)
@@ -60,7 +60,7 @@ func (b *Either) Do(x message.Exchange) error {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	switch probe := b.HTTP2.Probe(ctx); {
-	case errors.Is(probe, ErrNotHTTP2):
+	case errors.Is(probe, errNotHTTP2):
 		b.set(notHTTP2)
 	case probe == nil:
 		b.set(onlyHTTP2)

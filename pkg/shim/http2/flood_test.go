@@ -63,7 +63,7 @@ func TestUnread(t *testing.T) {
 	server, clientEnd := net.Pipe() // has no buffer
 	ended := make(chan bool)
 	go func() {
-		Serve(server, []byte(preface[:10]), message.HandlerFunc(readAll), Options{})
+		(&Server{Handler: message.HandlerFunc(readAll)}).ServeConn(server, []byte(preface[:10]))
 		close(ended)
 	}()
 	r := &raw{t: t, c: clientEnd}

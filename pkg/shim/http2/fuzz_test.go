@@ -53,7 +53,7 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		start := new(raw).begin().out
 		m := &memory{in: bytes.NewReader(b)}
-		Serve(m, start, message.HandlerFunc(readAll), Options{})
+		(&Server{Handler: message.HandlerFunc(readAll)}).ServeConn(m, start)
 		frames := xhttp2.NewFramer(io.Discard, &m.out)
 		for {
 			if _, err := frames.ReadFrame(); err == io.EOF {

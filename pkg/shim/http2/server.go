@@ -37,11 +37,6 @@ func (o Options) orUsual() Options {
 	return o
 }
 
-// Serve serves one connection without a Server; see ServeConn.
-func Serve(c net.Conn, start []byte, h message.Handler, o Options) {
-	(&Server{Handler: h, Options: o}).ServeConn(c, start)
-}
-
 // Server serves connections whose client speaks HTTP/2 with prior knowledge
 // (RFC 9113, section 3.3). Its fields must not change once it is in use.
 type Server struct {

@@ -227,15 +227,6 @@ func (s *stream) drop() {
 	s.cond.Broadcast()
 }
 
-// Close has Read return, also one that waits in another goroutine, and forgets
-// what still comes.
-func (s *stream) Close() error {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	s.drop()
-	return nil
-}
-
 // Read reads the received body; see message.Body.
 func (s *stream) Read(p []byte) (int, error) {
 	s.c.mu.Lock()

@@ -65,27 +65,3 @@ func (f *Failure) JSON() []byte {
 	}
 	return fmt.Appendf(nil, "{\"errorType\":%s,\"errorMessage\":%s,\"requestId\":%s}\n", Quote(f.Type), Quote(text), Quote(f.RequestID))
 }
-
-// Quote makes a JSON string (RFC 8259, section 7). Bytes that are not UTF-8
-// become U+FFFD.
-func Quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < ' ' || r == '\u2028' || r == '\u2029':
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}

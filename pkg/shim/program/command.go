@@ -40,9 +40,9 @@ func (e *StartError) Failure() *message.Failure {
 	return &message.Failure{Status: 502, Type: message.ProgramNotStarted, Message: "the program could not be started: " + e.Problem}
 }
 
-// AdapterPath is the image's own way to run a handler that is no server: a
+// adapterPath is the image's own way to run a handler that is no server: a
 // program that loads what FC_FUNCTION_HANDLER names and serves HTTP for it.
-const AdapterPath = "/usr/local/lib/shim/adapter"
+const adapterPath = "/usr/local/lib/shim/adapter"
 
 // codePath is where the platform puts a function's code.
 const codePath = "/code"
@@ -52,7 +52,7 @@ const codePath = "/code"
 // The platform sets FC_FUNCTION_HANDLER for every function, so that it cannot
 // say which of the two is meant: a bootstrap wins. Errors are *StartError.
 func Resolve(args []string, env []string) (*Command, error) {
-	return resolve(args, env, AdapterPath, envPath)
+	return resolve(args, env, adapterPath, envPath)
 }
 
 func resolve(args, env []string, adapter, envPath string) (*Command, error) {
@@ -76,7 +76,7 @@ func resolve(args, env []string, adapter, envPath string) (*Command, error) {
 
 // function is the command of a container that was given none.
 func function(env []string, adapter string) (*Command, error) {
-	dir := getenv(env, "FC_FUNC_CODE_PATH")
+	dir := Getenv(env, "FC_FUNC_CODE_PATH")
 	if dir == "" {
 		dir = codePath
 	}
@@ -86,7 +86,7 @@ func function(env []string, adapter string) (*Command, error) {
 		return &Command{Argv: []string{bootstrap}, Dir: dir, Function: true}, nil
 	}
 	if _, err := os.Stat(adapter); err != nil {
-		return nil, &StartError{1, nothingToRun(bootstrap, missing, getenv(env, "FC_FUNCTION_HANDLER"))}
+		return nil, &StartError{1, nothingToRun(bootstrap, missing, Getenv(env, "FC_FUNCTION_HANDLER"))}
 	}
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		return nil, &StartError{1, fmt.Sprintf("there is no function: the folder %s is not there; copy the code into it in the image, or mount it there", dir)}
@@ -115,7 +115,7 @@ func lookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
-	path := getenv(env, "PATH")
+	path := Getenv(env, "PATH")
 	if path == "" {
 		path = defaultPath
 	}

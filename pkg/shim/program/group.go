@@ -12,7 +12,7 @@ import (
 func (p *Process) Signal(s syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Ended() {
+	if p.hasEnded() {
 		return
 	}
 	if errors.Is(syscall.Kill(-p.pid, s), syscall.ESRCH) {
@@ -25,7 +25,7 @@ func (p *Process) Signal(s syscall.Signal) {
 func (p *Process) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Ended() {
+	if p.hasEnded() {
 		return
 	}
 	p.killed = true

@@ -26,7 +26,7 @@ func findMissing(path string, env []string) (m missing, lacks bool) {
 		return m, false
 	}
 	folders := expandOrigin(main.RPath, path)
-	folders = append(append(folders, splitPath(getenv(env, "LD_LIBRARY_PATH"))...), systemFolders(main.Linker)...)
+	folders = append(append(folders, splitPath(Getenv(env, "LD_LIBRARY_PATH"))...), systemFolders(main.Linker)...)
 	has := map[string][]string{filepath.Base(main.Linker): nil} // each library's versions
 	for queue := []string{path}; len(queue) > 0 && len(has) < maxLibraries; queue = queue[1:] {
 		file := queue[0]

@@ -86,7 +86,7 @@ func (c cgroups) read(root, v2, v1 string) []byte {
 
 // memoryLimit is the container's limit in parentheses, "" where none is known.
 func (p *Process) memoryLimit() string {
-	if mb := getenv(p.env, "FC_FUNCTION_MEMORY_SIZE"); mb != "" {
+	if mb := Getenv(p.env, "FC_FUNCTION_MEMORY_SIZE"); mb != "" {
 		return " (FC_FUNCTION_MEMORY_SIZE is " + mb + " MB)"
 	}
 	text := readCgroups().read(cgroupRoot, "memory.max", "memory.limit_in_bytes")

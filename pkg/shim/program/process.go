@@ -66,8 +66,8 @@ func (p *Process) PID() int { return p.pid }
 // Done is closed once the program has ended and its status is known.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Ended says whether Done is closed.
-func (p *Process) Ended() bool {
+// hasEnded says whether Done is closed.
+func (p *Process) hasEnded() bool {
 	select {
 	case <-p.done:
 		return true

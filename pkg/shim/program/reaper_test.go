@@ -96,7 +96,7 @@ func TestStopped(t *testing.T) {
 	eventually(t, "it is stopped", func() bool { s, _, _ := readStat(p.PID()); return s == 'T' })
 	p.Signal(syscall.SIGCONT)
 	eventually(t, "it goes on", func() bool { s, _, _ := readStat(p.PID()); return s == 'S' })
-	if p.Ended() {
+	if p.hasEnded() {
 		t.Error("it is taken for ended")
 	}
 	p.Signal(syscall.SIGTERM)

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"os"
 	"syscall"
 	"unsafe"
 )
@@ -14,12 +13,6 @@ func ownsTerminal(fd uintptr) bool {
 		return false
 	}
 	return int(group) == syscall.Getpgrp()
-}
-
-// IsTerminal says whether f is a terminal.
-func IsTerminal(f *os.File) bool {
-	var t syscall.Termios
-	return ioctl(f.Fd(), syscall.TCGETS, unsafe.Pointer(&t)) == nil
 }
 
 func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
