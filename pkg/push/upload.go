@@ -22,6 +22,10 @@ const wholePut = 256 << 10
 // when an upload closes; meanwhile nothing is heard of it.
 const commitRate = 20 << 20
 
+// beginTries is how often an upload is begun at a registry that does not say
+// where it is: a header may be lost once, by a proxy in trouble.
+const beginTries = 4
+
 // upload is a blob on its way: POST, PATCH for each chunk, PUT. It lives over
 // all tries, and its location over the end of the process, so that each goes
 // on from what the registry holds.
@@ -36,6 +40,8 @@ type upload struct {
 	// unsure: the last request failed, so that the registry is asked first
 	// what it holds.
 	unsure bool
+	// nowhere counts uploads that were begun without a location.
+	nowhere int
 	// fresh: nothing was sent to this location yet.
 	fresh bool
 	// remember keeps the location, "" for none.
@@ -141,7 +147,11 @@ func (u *upload) moved(res *response) error {
 		if u.location != nil {
 			return nil // only the first one is a must
 		}
-		return errors.New("the registry began an upload and did not say where (no Location)")
+		err := errors.New("the registry began an upload and did not say where (no Location)")
+		if u.nowhere++; u.nowhere < beginTries {
+			return &againError{err}
+		}
+		return err
 	}
 	to, err := res.url.Parse(text)
 	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
