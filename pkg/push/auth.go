@@ -29,6 +29,8 @@ type auth struct {
 	mu     sync.Mutex
 	asked  *challenge
 	config *authn.AuthConfig
+	login  *Login           // config is made from it; nil: config is the keychain's
+	renew  time.Time        // when login is made anew; zero is never
 	tokens map[string]token // by scopes
 }
 
@@ -67,8 +69,16 @@ func (a *auth) headerLocked(ctx context.Context, scopes []string) (string, error
 		return t.header, nil
 	}
 	t, err := a.exchange(ctx, scopes)
+	if e, ok := errors.AsType[*transport.Error](err); ok && refusesLogin(e) && a.login != nil {
+		// Perhaps it ended before its time.
+		a.forget()
+		if err := a.resolve(ctx); err != nil {
+			return "", err
+		}
+		t, err = a.exchange(ctx, scopes)
+	}
 	if err != nil {
-		return "", err
+		return "", a.exchangeError(ctx, err)
 	}
 	a.tokens[key] = t
 	return t.header, nil
@@ -91,7 +101,7 @@ func (a *auth) challenged(ctx context.Context, e *Error, scopes []string, used s
 		delete(a.tokens, key)
 		a.asked = &e.challenges[i]
 		if used != "" && a.asked.scheme == "basic" {
-			a.config = nil // perhaps they were renewed
+			a.forget() // perhaps they were renewed
 			if fresh, err := a.headerLocked(ctx, scopes); err != nil || fresh != used {
 				return fresh, err
 			}
@@ -104,13 +114,17 @@ func (a *auth) challenged(ctx context.Context, e *Error, scopes []string, used s
 func (a *auth) anonymous() bool { return *a.config == authn.AuthConfig{} }
 
 func (a *auth) none() error {
-	return &credentialsError{why: fmt.Sprintf("%s wants credentials and the docker configuration has none for it; run `docker login %[1]s`", a.host.name)}
+	why := fmt.Sprintf("%s wants credentials and the docker configuration has none for it; run `docker login %[1]s`", a.host.name)
+	if ways := a.host.o.logins.Ways(a.host.name); ways != "" {
+		why += ", " + ways
+	}
+	return &credentialsError{why: why}
 }
 
-// resolve looks the credentials up once.
+// resolve looks the credentials up once, and makes logins anew that expire.
 func (a *auth) resolve(ctx context.Context) error {
 	if a.config != nil {
-		return nil
+		return a.renewLogin(ctx)
 	}
 	reg, err := a.registry()
 	if err != nil {
@@ -124,6 +138,9 @@ func (a *auth) resolve(ctx context.Context) error {
 	if err != nil {
 		return &credentialsError{why: fmt.Sprintf("reading the credentials for %s from the docker configuration: %v", a.host.name, err), err: err}
 	}
+	if *cfg == (authn.AuthConfig{}) {
+		return a.logIn(ctx)
+	}
 	a.config = cfg
 	return nil
 }
@@ -136,8 +153,7 @@ func (a *auth) registry() (name.Registry, error) {
 	return name.NewRegistry(a.host.name, opts...)
 }
 
-// exchange gets a token. The errors of the library's exchange can quote what
-// the service sent, so only their kind is kept.
+// exchange gets a token. Its errors are for exchangeError.
 func (a *auth) exchange(ctx context.Context, scopes []string) (token, error) {
 	reg, err := a.registry()
 	if err != nil {
@@ -148,8 +164,11 @@ func (a *auth) exchange(ctx context.Context, scopes []string) (token, error) {
 	got := time.Now()
 	t, err := transport.Exchange(ctx, reg, authn.FromConfig(*a.config), a.host.o.transport, scopes,
 		&transport.Challenge{Scheme: a.asked.scheme, Parameters: a.asked.params, Insecure: !a.host.https.Load()})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return token{}, cause
+	}
 	if err != nil {
-		return token{}, a.exchangeError(ctx, err)
+		return token{}, err
 	}
 	value := t.Token
 	if value == "" {
@@ -164,21 +183,30 @@ func (a *auth) exchange(ctx context.Context, scopes []string) (token, error) {
 	return token{header: "Bearer " + value, expires: got.Add(life * 9 / 10)}, nil
 }
 
+func refusesLogin(e *transport.Error) bool {
+	return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusBadRequest
+}
+
+// exchangeError is what is told of a token that was not got. The errors of the
+// library's exchange can quote what the service sent, so only their kind is
+// kept.
 func (a *auth) exchangeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if e, ok := errors.AsType[*stalledError](err); ok {
+		return e
 	}
 	realm := "the token service of " + a.host.name
 	if u, err := url.Parse(a.asked.params["realm"]); err == nil && u.Host != "" {
 		realm = plainURL(u)
 	}
 	if te, ok := errors.AsType[*transport.Error](err); ok {
-		switch te.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
+		if refusesLogin(te) {
 			if a.anonymous() {
 				return a.none()
 			}
-			return &credentialsError{why: fmt.Sprintf("%s does not accept the user or the password in the docker configuration (%s answers %d); run `docker login %[1]s` again", a.host.name, realm, te.StatusCode)}
+			return a.refused(fmt.Sprintf("%s answers %d", realm, te.StatusCode))
 		}
 		return &Error{Method: http.MethodGet, URL: realm, Status: te.StatusCode}
 	}

@@ -14,6 +14,7 @@ type Option func(*options) error
 
 type options struct {
 	keychain  authn.Keychain
+	logins    Logins
 	memory    Memory
 	transport http.RoundTripper
 	slots     int
@@ -27,6 +28,7 @@ type options struct {
 func newOptions(opts []Option) (*options, error) {
 	o := &options{
 		keychain:  authn.DefaultKeychain,
+		logins:    noLogins{},
 		memory:    noMemory{},
 		slots:     6,
 		chunk:     32 << 20,
