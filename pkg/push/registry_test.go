@@ -3,6 +3,7 @@ package push_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,6 +28,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if args := os.Getenv(childEnv); args != "" {
+		if err := child(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	logrus.SetOutput(io.Discard)
 	// No test may find the credentials of whoever runs it.
 	home, err := os.MkdirTemp("", "push-test-home-")
