@@ -151,8 +151,7 @@ func (x *recorder) String() string {
 // program is a server that a test plays by hand.
 type program struct {
 	net.Listener
-	t     *testing.T
-	dials int
+	t *testing.T
 }
 
 func listen(t *testing.T) *program {
