@@ -168,7 +168,7 @@ func (c *call) fail(f *message.Failure) {
 // carriesLines says whether the program's last lines may say why.
 func carriesLines(kind string) bool {
 	switch kind {
-	case message.TooManyRequests, message.BodyTooLarge, message.Stopping:
+	case message.TooManyRequests, message.BodyTooLarge, message.Stopping, message.BadRequest:
 		return false
 	}
 	return true

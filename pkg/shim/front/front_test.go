@@ -187,6 +187,16 @@ func TestFailures(t *testing.T) {
 		t.Errorf("%q does not carry the run's own lines", x.text())
 	}
 
+	refused := program(func(message.Exchange) error {
+		return &message.Failure{Status: 400, Type: message.BadRequest, Message: "a bad chunk"}
+	})
+	f, l = newFront(refused)
+	l.tail = []string{"of the program"}
+	x = ask("POST", "/")
+	if f.Serve(x); x.head.Status != 400 || strings.Contains(x.text(), "of the program") {
+		t.Errorf("%q: a client's own fault shows the log", x.text())
+	}
+
 	broken := program(func(x message.Exchange) error {
 		_ = x.Head(message.Head{Status: 200, Length: 10})
 		return &message.Failure{Status: 502, Type: message.ProgramExited}
