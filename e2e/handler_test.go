@@ -36,6 +36,7 @@ var handlersInJavaScript = []handled{
 	{handler: "index.sync", body: "abc", answer: `^bc$`},
 	{handler: "index.nothing", fc: "200", answer: `^$`, log: `(?m)^20\S+Z 1-id \[info\] a line of function$`},
 	{handler: "index.nested.deep", answer: `^CommonJS$`},
+	{handler: "index.api.handle", answer: `^an instance$`},
 	{handler: "common.handler", body: `{"a":1}`, answer: `^\{"from":"/code/common\.cjs","event":\{"a":1\}\}$`, log: `(?m)^20\S+Z 1-id \[error\] to stderr$`},
 	{handler: "index.context", answer: `^\{"requestId":"1-id","credentials":\{"accessKeyId":"ak","accessKeySecret":"sk","securityToken":"token"\},` +
 		`"function":\{"name":"function","handler":"index\.handler","memory":512,"timeout":60,.*"service":\{.*"qualifier":"LATEST".*"region":"cn-hangzhou","accountId":"1"\}$`},

@@ -7,8 +7,9 @@ const requests = require("./request.js");
 // The requests that were not answered yet, for who waits for them.
 const open = new Set();
 
-// call runs fn(...args, callback) and resolves to its result.
-function call(fn, context, args) {
+// call runs fn(...args, callback), a function of self, and resolves to its
+// result.
+function call({ fn, self }, context, args) {
   return new Promise((resolve, reject) => {
     const request = {
       context,
@@ -29,7 +30,7 @@ function call(fn, context, args) {
     open.add(request);
     requests.run(request, () => {
       try {
-        const result = fn(...args, callback);
+        const result = fn.call(self, ...args, callback);
         if (typeof result?.then === "function") {
           result.then((value) => settle(resolve, value), (error) => settle(reject, error));
         } else if (returns(fn, args.length, result)) {

@@ -17,7 +17,7 @@ async function load(dir, named) {
   const { file, exported } = find(dir, named);
   const module = await open(dir, file);
   const handler = dig(module, exported);
-  if (typeof handler !== "function") {
+  if (!handler) {
     throw new Problem(`${shown(dir, file)} exports no function "${exported}", which the handler "${named}" names; it exports ${list(module)}`);
   }
   return {
@@ -25,11 +25,11 @@ async function load(dir, named) {
     // hook returns the function of the first of these names that there is, or
     // the one that the platform names like a handler.
     async hook(names, other) {
-      if (!other) return names.map((n) => dig(module, n)).find((f) => typeof f === "function");
+      if (!other) return names.map((n) => dig(module, n)).find((found) => found);
       const at = find(dir, other);
-      const fn = dig(await open(dir, at.file), at.exported);
-      if (typeof fn !== "function") throw new Problem(`${shown(dir, at.file)} exports no function "${at.exported}", which "${other}" names`);
-      return fn;
+      const found = dig(await open(dir, at.file), at.exported);
+      if (!found) throw new Problem(`${shown(dir, at.file)} exports no function "${at.exported}", which "${other}" names`);
+      return found;
     },
   };
 }
@@ -99,11 +99,17 @@ function isScript(file) {
   }
 }
 
-// dig returns an export, or the property of one, also where CommonJS is below
-// a default export.
+// dig returns a function that is exported, or is the property of an export,
+// with what it belongs to, which it knows as this. CommonJS may be below a
+// default export.
 function dig(module, name) {
-  const into = (from) => name.split(".").reduce((value, key) => value?.[key], from);
-  return into(module) ?? into(module.default);
+  const keys = name.split(".");
+  const last = keys.pop();
+  for (const root of [module, module.default]) {
+    const self = keys.reduce((value, key) => value?.[key], root);
+    if (typeof self?.[last] === "function") return { fn: self[last], self };
+  }
+  return undefined;
 }
 
 function list(module) {

@@ -70,28 +70,30 @@ async function httpEvent(loaded, incoming, content, context, response) {
 // SHIM_HTTP_HANDLER says which.
 function handlesRequests({ handler }) {
   const set = process.env.SHIM_HTTP_HANDLER;
-  return set ? set === "request" : /^res(p|ponse)?$/i.test(parameters(handler)?.[1] ?? "");
+  return set ? set === "request" : /^res(p|ponse)?$/i.test(parameters(handler.fn)?.[1] ?? "");
 }
 
 async function request(loaded, incoming, content, context, response) {
   const { requestOf, responseOf } = require("./httprequest.js");
-  const sent = await call((req, callback) => {
+  const { fn, self } = loaded.handler;
+  const run = (req, callback) => {
     const resp = responseOf(response, (body) => callback(null, body));
-    const returned = loaded.handler(req, resp, context);
+    const returned = fn.call(self, req, resp, context);
     if (typeof returned?.then === "function") returned.then(undefined, callback);
-  }, context, [requestOf(incoming, content)]);
+  };
+  const sent = await call({ fn: run }, context, [requestOf(incoming, content)]);
   return send(response, sent);
 }
 
 async function hook(loaded, { names, header }, incoming, context, response) {
-  const fn = await loaded.hook(names, incoming.headers[header]);
-  if (!fn) {
+  const found = await loaded.hook(names, incoming.headers[header]);
+  if (!found) {
     // Without x-fc-status: the shim answers for a hook that is not there.
     response.statusCode = 404;
     response.end(`the function exports no ${names.join(" or ")}\n`);
     return;
   }
-  const result = await call(fn, context, [context]);
+  const result = await call(found, context, [context]);
   response.setHeader("x-fc-status", "200");
   await send(response, result);
 }

@@ -75,3 +75,11 @@ export const concurrent = async (event, context) => {
 // Hooks.
 export const initialize = async (context) => `initialized ${context.requestId}`;
 export const preStop = (context, callback) => callback(new Error("cannot stop"));
+
+class Api {
+  #name = "an instance";
+  async handle() {
+    return this.#name;
+  }
+}
+export const api = new Api();
