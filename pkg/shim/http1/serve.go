@@ -38,7 +38,7 @@ func (c *conn) serve() {
 	if c.srv.Panicked != nil {
 		defer func() {
 			if v := recover(); v != nil {
-				c.x.Abort()
+				c.x.finish() // what the handler began may still read the body
 				c.end()
 				c.srv.Panicked(v)
 			}
