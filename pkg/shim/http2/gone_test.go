@@ -45,7 +45,7 @@ func TestGone(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s: Write succeeded", how)
 			}
-		case <-time.After(time.Second):
+		case <-time.After(10 * time.Second):
 			t.Fatalf("%s: not told", how)
 		}
 	}

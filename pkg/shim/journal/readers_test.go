@@ -41,11 +41,11 @@ func TestDeadReader(t *testing.T) {
 	for i := range n {
 		j.Begin(fc.Invoke, "some-request-id")
 		j.End(fc.Invoke, "some-request-id", false)
-		if d := time.Since(start); i == 100 && d > time.Second {
+		if d := time.Since(start); i == 100 && d > 10*time.Second {
 			t.Errorf("100 requests took %s", d)
 		}
 	}
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 60*time.Second {
 		t.Errorf("%d requests took %s", n, d)
 	}
 	j.out.queue.mu.Lock()
@@ -127,7 +127,7 @@ func TestSlowReader(t *testing.T) {
 		all = append(all, buf[:n]...)
 		time.Sleep(2 * time.Millisecond)
 	}
-	if longest := <-done; longest > time.Second {
+	if longest := <-done; longest > 5*time.Second {
 		t.Errorf("a request took %s", longest)
 	}
 	for _, text := range []string{startText[fc.Invoke], endText[fc.Invoke]} {
@@ -199,7 +199,7 @@ func TestStuckStderr(t *testing.T) {
 		j.End(fc.Invoke, id, false)
 		want += fc.Invoke.StartLine(id) + "\n"
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 10*time.Second {
 		t.Errorf("20 requests took %s", d)
 	}
 	eventually(t, func() bool { return strings.Count(out.String(), " End RequestId: ") == 20 }, out.String)

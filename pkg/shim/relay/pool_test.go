@@ -211,12 +211,13 @@ func TestOneAtATime(t *testing.T) {
 	}()
 	r := p.relay()
 	began := time.Now()
-	for range 20 {
+	for range 100 {
 		mustDo(t, r, get("/"))
 		mustDo(t, r, post()) // over a connection of its own
 	}
-	// The first time it is found out after 100 to 200 ms, then it is known.
-	if d := time.Since(began); d > time.Second {
+	// The first time it is found out after 100 to 200 ms, then it is known; on a
+	// busy machine it may be found out more than once.
+	if d := time.Since(began); d > 5*time.Second {
 		t.Error("it took", d)
 	}
 }
