@@ -29,6 +29,9 @@ func (u *upload) chunk(ctx context.Context) error {
 		u.forget()
 		return &againError{fmt.Errorf("the registry was sent %d bytes from %d on and now says that it holds %d", size, from, held)}
 	}
+	if held < from+size {
+		u.onItsWord = true
+	}
 	u.at, u.fresh = held, false
 	return u.moved(res)
 }
@@ -88,13 +91,13 @@ func (u *upload) status(ctx context.Context) error {
 			return nil
 		}
 	}
-	u.at, u.fresh = held, false
+	u.at, u.fresh, u.onItsWord = held, false, true
 	return u.moved(res)
 }
 
 // forget gives an upload up.
 func (u *upload) forget() {
-	u.location, u.at = nil, 0
+	u.location, u.at, u.onItsWord = nil, 0, false
 	u.remember("")
 }
 

@@ -116,7 +116,7 @@ func (u *upload) mount(ctx context.Context, from string) (done bool, err error) 
 	case res.status == http.StatusCreated:
 		return true, sameDigest(res, u.blob.Digest)
 	case res.status == http.StatusAccepted:
-		u.at, u.fresh, u.unsure, u.location = 0, true, false, nil
+		u.at, u.fresh, u.unsure, u.onItsWord, u.location = 0, true, false, false, nil
 		return false, u.moved(res)
 	}
 	return false, nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -133,5 +135,63 @@ func TestNoChunks(t *testing.T) {
 		if most := int64(8 << 20); bytes.Load() > most {
 			t.Errorf("%d: %d bytes were sent, want %d at most", status, bytes.Load(), most)
 		}
+	}
+}
+
+// TestNoLocation: an upload that was begun nobody knows where is begun again,
+// but not for ever.
+func TestNoLocation(t *testing.T) {
+	for lost, fails := range map[int]bool{1: false, 3: false, 99: true} {
+		s := newServer(t, nil, nil)
+		var mu sync.Mutex
+		begun := 0
+		layer := randomLayer(t, 1<<20)
+		s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			mu.Lock()
+			defer mu.Unlock() // one at a time: one slot
+			if r.Method == http.MethodPost {
+				if begun++; begun <= lost {
+					w = &changing{w, func(h http.Header) { h.Del("Location") }}
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+		img := ociImage(t, layer)
+		_, err := newPusher(t, push.WithSlots(1)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}})
+		if (err != nil) != fails || err != nil && !strings.Contains(err.Error(), "no Location") {
+			t.Errorf("%d lost: error %v", lost, err)
+		}
+		// The layer and the config, four times each at most.
+		if begun > 8 || begun < 3 {
+			t.Errorf("%d lost: %d uploads were begun", lost, begun)
+		}
+	}
+}
+
+// TestHeldLess: a registry that says of an upload that broke off that it holds
+// more than it does gets the blob anew.
+func TestHeldLess(t *testing.T) {
+	for _, size := range []int64{100 << 10, 3 << 20} { // in one piece, in chunks
+		s := newServer(t, nil, nil)
+		var cut, lied atomic.Bool
+		s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			switch {
+			case r.ContentLength > 64<<10 && cut.CompareAndSwap(false, true):
+				cutAfter(1000, w, r, next)
+			case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/uploads/") && lied.CompareAndSwap(false, true):
+				w = &changing{w, func(h http.Header) { h.Set("Range", "0-49999") }}
+			}
+			next.ServeHTTP(w, r)
+		})
+		img := ociImage(t, randomLayer(t, size))
+		if _, err := newPusher(t, push.WithChunk(testChunk)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+			continue
+		}
+		if !cut.Load() || !lied.Load() {
+			t.Errorf("%d bytes: the upload was not cut, or not asked for", size)
+		}
+		s.misbehave(nil)
+		pullBack(t, s.host()+"/a:1", img)
 	}
 }

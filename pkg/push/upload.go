@@ -44,6 +44,9 @@ type upload struct {
 	nowhere int
 	// fresh: nothing was sent to this location yet.
 	fresh bool
+	// onItsWord: what goes up to at is only there because the registry said so,
+	// in place of all of it having been sent by requests that succeeded.
+	onItsWord bool
 	// remember keeps the location, "" for none.
 	remember func(location string)
 	cursor   cursor
@@ -92,7 +95,7 @@ func (u *upload) try(ctx context.Context) error {
 
 // begin starts a new upload.
 func (u *upload) begin(ctx context.Context) error {
-	u.at, u.fresh = 0, true
+	u.at, u.fresh, u.onItsWord = 0, true, false
 	res, err := u.repo.host.do(ctx, u.repo.request(http.MethodPost, "blobs", "uploads/", http.StatusAccepted))
 	if err != nil {
 		return err
@@ -117,13 +120,30 @@ func (u *upload) close(ctx context.Context) error {
 		u.carry(rq, u.blob.Size-u.at)
 	}
 	res, err := u.repo.host.do(ctx, rq)
-	if e, ok := errors.AsType[*Error](err); ok && e.Status >= 400 && e.Status < 500 && u.at > 0 && u.at < u.blob.Size {
-		u.location = nil // it took the chunks before, but not the rest with the end
-	}
 	if err != nil {
-		return err
+		return u.closeFailed(err)
 	}
 	return sameDigest(res, u.blob.Digest)
+}
+
+// closeFailed decides how an upload goes on whose end was refused.
+func (u *upload) closeFailed(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestedRangeNotSatisfiable:
+		if u.onItsWord {
+			// It held something else than it said, or it held less.
+			u.forget()
+			return &againError{err}
+		}
+	}
+	if e.Status >= 400 && e.Status < 500 && u.at > 0 && u.at < u.blob.Size {
+		u.location = nil // it took the chunks before, but not the rest with the end
+	}
+	return err
 }
 
 func (u *upload) request(method string, ok ...int) *request {
