@@ -3,6 +3,9 @@ package shim
 import (
 	"context"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -33,9 +36,19 @@ func (s *supervisor) ended(code int, signals <-chan os.Signal) {
 	if text := s.process.Explain(missed); text != "" {
 		s.log.Say("%s", text)
 	}
+	if port := listenPort(s.settings.Listen); code != 0 && s.serving && s.guess && inUse(s.log.Tail(), port) {
+		s.log.Say("the program wanted port %d, which the shim took because the program listened on another before; set SHIM_TARGET=%d to leave it to the program", port, port)
+	}
 	if missed {
 		s.linger(s.process.Failure(), signals)
 	}
+}
+
+// inUse says whether somebody complained of EADDRINUSE on that port.
+func inUse(lines []string, port int) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		return strings.Contains(line, strconv.Itoa(port)) && strings.Contains(strings.ToLower(line), "address already in use")
+	})
 }
 
 // linger answers every call with f, until one was answered or the time is up:

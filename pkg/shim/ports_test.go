@@ -90,6 +90,25 @@ func TestOwnPort(t *testing.T) {
 	}
 }
 
+// TestOwnPortTooLate: a program that takes the shim's port long after another
+// finds it taken, and is told how to get it.
+func TestOwnPortTooLate(t *testing.T) {
+	port, other := unlikely(t), unlikely(t)+1
+	listens := runs("serve", fmt.Sprintf("tcp4:0.0.0.0:%d", other), fmt.Sprintf("1500ms@tcp4:0.0.0.0:%d", port))
+	hint := fmt.Sprintf("set SHIM_TARGET=%d", port)
+	c := launch(t, listens, env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
+	if code := c.code(10 * time.Second); code != 7 || !strings.Contains(c.stderr.String(), hint) {
+		t.Errorf("exit code %d, %q does not say %q", code, c.stderr.String(), hint)
+	}
+
+	c = launch(t, listens, env(fmt.Sprintf("SHIM_LISTEN=:%d", port), fmt.Sprintf("SHIM_TARGET=%d", port)))
+	c.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	c.ready()
+	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(port)) {
+		t.Errorf("with SHIM_TARGET: %q", body)
+	}
+}
+
 // TestOwnPortLoopback: the program has the port for loopback only; the shim
 // takes it on the other addresses.
 func TestOwnPortLoopback(t *testing.T) {
