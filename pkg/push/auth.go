@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -212,6 +213,10 @@ func (a *auth) exchangeError(ctx context.Context, err error) error {
 	}
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return &unreachableError{where: realm, err: ue.Err}
+	}
+	// HTTP/2's own error has a type that net/http does not show.
+	if errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "stream error: ") {
+		return &unreachableError{where: realm, err: errors.New("the answer breaks off")}
 	}
 	if strings.Contains(err.Error(), "invalid realm") {
 		return &credentialsError{why: fmt.Sprintf("%s names a token service that credentials are not sent to (%s): it is on a private address or not HTTPS", a.host.name, realm)}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -139,10 +140,12 @@ func (k *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"token": raw, "expires_in": int(k.life.Seconds())})
 }
 
-func tokenServer(t *testing.T) (*server, *tokens) {
+func tokenServer(t *testing.T) (*server, *tokens) { return startTokenServer(t, "http", nil) }
+
+func startTokenServer(t *testing.T, scheme string, start func(*httptest.Server)) (*server, *tokens) {
 	k := newTokens(t)
 	// The realm is at the registry's own host, which has its port only later.
-	s := newServer(t, k.configure(t, "http://placeholder/token"), nil)
+	s := newServer(t, k.configure(t, scheme+"://placeholder/token"), start)
 	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.URL.Path == "/token" {
 			k.ServeHTTP(w, r)
@@ -151,6 +154,27 @@ func tokenServer(t *testing.T) (*server, *tokens) {
 		next.ServeHTTP(&realm{ResponseWriter: w, host: s.host()}, r)
 	})
 	return s, k
+}
+
+// revoked refuses tokens as expired before their time.
+type revoked struct {
+	mu     sync.Mutex
+	tokens map[string]bool
+}
+
+// refuses says whether the request's token is refused; with now it is from now
+// on. The answer is written then.
+func (v *revoked) refuses(w http.ResponseWriter, r *http.Request, now bool) bool {
+	token := r.Header.Get("Authorization")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if token == "" || r.URL.Path == "/token" || !now && !v.tokens[token] {
+		return false
+	}
+	v.tokens[token] = true
+	w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+r.Host+`/token",service="registry",error="invalid_token"`)
+	w.WriteHeader(http.StatusUnauthorized)
+	return true
 }
 
 // realm writes the registry's host into its challenge.

@@ -91,6 +91,12 @@ func (e *Error) temporary() bool {
 	return e.is("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNAVAILABLE")
 }
 
+// invalidToken says that the token was not taken, "expired, revoked,
+// malformed, or invalid for other reasons" (RFC 6750, 3.1).
+func (e *Error) invalidToken() bool {
+	return slices.ContainsFunc(e.challenges, func(c challenge) bool { return c.params["error"] == "invalid_token" })
+}
+
 // tlsWanted recognizes how HTTPS servers answer plain HTTP, Go's own and nginx:
 // a 400 that says so, or, to a HEAD, a 400 that says nothing.
 func (e *Error) tlsWanted() bool {

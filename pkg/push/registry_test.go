@@ -124,6 +124,15 @@ func newServer(t *testing.T, configure func(*configuration.Configuration), start
 	return s
 }
 
+// open is the same registry's content without passwords.
+func (s *server) open(t *testing.T) http.Handler {
+	c := &configuration.Configuration{Storage: configuration.Storage{"filesystem": {"rootdirectory": s.dir}}}
+	c.HTTP.Secret = "test"
+	app := handlers.NewApp(t.Context(), c)
+	t.Cleanup(func() { app.Shutdown() })
+	return app
+}
+
 func repository(t *testing.T, host, path string) address.Repository {
 	t.Helper()
 	r, err := address.Parse(host)

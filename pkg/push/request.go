@@ -88,14 +88,24 @@ func (h *host) authorized(ctx context.Context, rq *request) (*response, error) {
 		}
 		return res, terr
 	}
-	if e.Status != http.StatusUnauthorized {
-		return nil, err
+	// A token may end between its issue and its use, more than once where
+	// several requests share it; another answer after a new token stays.
+	for range tokenTries {
+		if e.Status != http.StatusUnauthorized {
+			return nil, err
+		}
+		if header, err = h.auth.challenged(ctx, e, rq.scopes, header); err != nil {
+			return nil, err
+		}
+		if res, err = h.send(ctx, rq, header); !errors.As(err, &e) || !e.invalidToken() {
+			return res, err
+		}
 	}
-	if header, err = h.auth.challenged(ctx, e, rq.scopes, header); err != nil {
-		return nil, err
-	}
-	return h.send(ctx, rq, header)
+	return res, err
 }
+
+// tokenTries is how many new tokens a request gets.
+const tokenTries = 4
 
 // send sends one request once.
 func (h *host) send(ctx context.Context, rq *request, authorization string) (*response, error) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -120,7 +121,11 @@ var faults = []fault{
 	}},
 	{"reset in the answer's head", 2, always, func(_ *storm, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(discarder{http.Header{}}, r)
-		if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		h, ok := w.(http.Hijacker)
+		if !ok {
+			reset(w) // HTTP/2 has no such thing
+		}
+		if c, _, err := h.Hijack(); err == nil {
 			io.WriteString(c, "HTTP/1.1 202 Accepted\r\nLoca")
 			c.Close()
 		}
@@ -270,22 +275,49 @@ func chosenSeed(t *testing.T) *rand.Rand {
 // image.
 func TestStorm(t *testing.T) {
 	testtool.Whole(t)
-	rng := chosenSeed(t)
-	s := newServer(t, nil, nil)
-	check := &wholeness{t: t, app: s.app}
-	weather := &storm{rng: rand.New(rand.NewPCG(rng.Uint64(), 2)), hits: map[string]int{}, short: 400 * time.Millisecond, long: 3 * time.Second}
-	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		check.around(w, r, func() { weather.serve(w, r, next) })
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		s := newServer(t, nil, nil)
+		pushInStorm(t, s, s.app, nil, *storms)
 	})
+	// Here tokens are refused before their time, too, in the middle of blobs.
+	t.Run("HTTP/2 with tokens", func(t *testing.T) {
+		s, _ := startTokenServer(t, "https", startHTTP2)
+		pushInStorm(t, s, s.open(t), &revoked{tokens: map[string]bool{}}, *storms/2)
+	})
+}
+
+// pushInStorm pushes so many images. app is the registry without faults and
+// without passwords.
+func pushInStorm(t *testing.T, s *server, app http.Handler, tokens *revoked, pushes int) {
+	rng := chosenSeed(t)
+	check := &wholeness{t: t, app: app}
+	weather := &storm{rng: rand.New(rand.NewPCG(rng.Uint64(), 2)), hits: map[string]int{}, short: 400 * time.Millisecond, long: 3 * time.Second}
+	serve := s.between
+	if serve == nil {
+		serve = func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) }
+	}
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if tokens != nil && tokens.refuses(w, r, weather.number(60) == 0) {
+			return
+		}
+		inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, next) })
+		check.around(w, r, func() { weather.serve(w, r, inner) })
+	})
+	opts := []push.Option{push.WithChunk(64 << 10), push.WithPatience(2 * time.Second)}
+	var pull []remote.Option
+	if tokens != nil {
+		opts = append(opts, push.WithTransport(s.trusting()), push.WithKeychain(login{"user", "s3cret-password"}))
+		pull = append(pull, remote.WithTransport(s.trusting()), remote.WithAuth(&authn.Basic{Username: "user", Password: "s3cret-password"}))
+	}
 
 	// A new pusher for every ten images: runs one after another, which share
 	// no state, push to the same repositories.
 	shared := randomLayer(t, 900<<10)
 	pushed := map[string]push.Request{} // by reference; the last to move a tag
-	for first := 0; first < *storms; first += 10 {
-		p := newPusher(t, push.WithChunk(64<<10), push.WithPatience(2*time.Second))
+	for first := 0; first < pushes; first += 10 {
+		p := newPusher(t, opts...)
 		var wg sync.WaitGroup
-		for i := first; i < min(first+10, *storms); i++ {
+		for i := first; i < min(first+10, pushes); i++ {
 			image := func() v1.Image {
 				return ociImage(t, shared, randomLayer(t, rng.Int64N(1<<20)+1), randomLayer(t, rng.Int64N(400<<10)+1), randomLayer(t, 1))
 			}
@@ -309,7 +341,7 @@ func TestStorm(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	s.misbehave(nil)
+	s.misbehave(serve)
 	var unused []string
 	total := 0
 	for _, f := range faults {
@@ -319,29 +351,32 @@ func TestStorm(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests, %d of them failed, tags moved %d times", len(s.requests()), total, check.moves)
-	if len(unused) > 0 && *storms >= 60 {
+	if len(unused) > 0 && pushes >= 60 {
 		t.Errorf("these faults never came: %q", unused)
+	}
+	if tokens != nil && len(tokens.tokens) < pushes/6 {
+		t.Errorf("only %d tokens were refused", len(tokens.tokens))
 	}
 	n := 0
 	for ref, rq := range pushed {
 		if rq.Image == nil {
-			pullIndex(t, ref, rq.Index)
+			pullIndex(t, ref, rq.Index, pull...)
 			continue
 		}
-		pullBack(t, ref, rq.Image)
-		if n++; n%10 == 0 {
+		pullBack(t, ref, rq.Image, pull...)
+		if n++; n%10 == 0 && tokens == nil {
 			skopeoPull(t, ref, rq.Image)
 		}
 	}
 }
 
-func pullIndex(t *testing.T, ref string, want v1.ImageIndex) {
+func pullIndex(t *testing.T, ref string, want v1.ImageIndex, opts ...remote.Option) {
 	t.Helper()
 	r, err := name.ParseReference(ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := remote.Index(r)
+	got, err := remote.Index(r, opts...)
 	if err != nil {
 		t.Error(err)
 		return
