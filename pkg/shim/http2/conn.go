@@ -123,7 +123,9 @@ func (c *conn) write() {
 		}
 		b := c.out
 		c.out, c.work, c.owed = spare[:0], false, 0
-		c.room.Broadcast()
+		if len(b) >= outRoom {
+			c.room.Broadcast()
+		}
 		c.mu.Unlock()
 		err := error(nil)
 		if len(b) > 0 {

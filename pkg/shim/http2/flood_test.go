@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,6 +166,39 @@ func TestWindows(t *testing.T) {
 	}
 	close(stop)
 	_ = r.c.Close()
+}
+
+// TestStalledClientCostsNothing: a client opens the windows of its streams, but
+// not that of the connection. Those who wait for it must not wake each other.
+func TestStalledClientCostsNothing(t *testing.T) {
+	addr, _ := listen(t, func(x message.Exchange) {
+		_ = x.Head(message.Head{Status: 200, Length: -1})
+		for p := make([]byte, maxFrame); ; {
+			if _, err := x.Write(p); err != nil {
+				return
+			}
+		}
+	}, Options{})
+	r := dialRaw(t, addr).begin()
+	for i := range uint32(4) {
+		r.post(2*i+1).frame(frameWindowUpdate, 0, 2*i+1, "\x00\x10\x00\x00").frame(frameData, flagEndStream, 2*i+1, "")
+	}
+	r.flush()
+	time.Sleep(200 * time.Millisecond) // until the window is full
+	before := cpu(t)
+	time.Sleep(500 * time.Millisecond)
+	if used := cpu(t) - before; used > 100*time.Millisecond {
+		t.Errorf("%s of processor time in half a second of waiting", used)
+	}
+	_ = r.c.Close()
+}
+
+func cpu(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestTruncated ends the connection at each byte of an exchange.

@@ -150,15 +150,17 @@ func (s *stream) await(window int) error {
 		if s.sendEnd {
 			return errEnded
 		}
-		switch {
-		case s.sendWindow < window:
-			c.flush()
-			s.cond.Wait()
-		case c.sendWindow < window || len(c.out) >= outRoom:
-			c.flush()
-			c.room.Wait()
-		default:
+		shut := s.sendWindow < window
+		if !shut && c.sendWindow >= window && len(c.out) < outRoom {
 			return nil
+		}
+		if len(c.out) > 0 { // else all who wait for a window would wake each other by it
+			c.flush()
+		}
+		if shut {
+			s.cond.Wait()
+		} else {
+			c.room.Wait()
 		}
 	}
 	return s.err
