@@ -7,6 +7,9 @@ const { Readable } = require("node:stream");
 // Not shown to handlers, besides all x-fc- headers, which hold credentials.
 const hidden = new Set(["connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding"]);
 
+// Headers of answers that are for the server to write.
+const framing = new Set(["content-length", "transfer-encoding", "connection", "keep-alive"]);
+
 const shown = (name) => !name.startsWith("x-fc-") && !hidden.has(name);
 
 // headersOf are the request's headers with the names as they came.
@@ -76,7 +79,7 @@ function responseOf(response, done) {
       response.statusCode = Number(code);
     },
     setHeader(name, value) {
-      if (!/^(content-length|transfer-encoding|connection|keep-alive)$/i.test(name)) response.setHeader(name, value);
+      if (!framing.has(String(name).toLowerCase())) response.setHeader(name, value);
     },
     deleteHeader(name) {
       response.removeHeader(name);
@@ -87,4 +90,4 @@ function responseOf(response, done) {
   };
 }
 
-module.exports = { requestOf, responseOf, headersOf, target, clientIP };
+module.exports = { requestOf, responseOf, headersOf, target, clientIP, framing };

@@ -8,9 +8,10 @@ const { answer } = require("./route.js");
 
 // serve listens on port until SIGTERM or SIGINT.
 function serve(loaded, port) {
-  // The shim and the platform have limits of their own, and keep connections
-  // for longer than Node.js would.
-  const limits = { maxHeaderSize: 1 << 20, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 };
+  // The shim and the platform have limits of their own. A time for idle
+  // connections is one that answers announce: only then does the shim use them
+  // for events, too, which must not be sent twice.
+  const limits = { maxHeaderSize: 1 << 20, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 };
   const server = http.createServer(limits, (incoming, response) => {
     // A connection that was busy as the server stopped is to end as well.
     response.on("close", () => server.listening || setImmediate(() => server.closeIdleConnections()));

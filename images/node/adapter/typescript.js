@@ -8,6 +8,7 @@ const path = require("node:path");
 const nodeModule = require("node:module");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const sourcemap = require("./sourcemap.js");
+const { isSource } = require("./sources.js");
 const transpile = require("./transpile.js");
 const tsconfig = require("./tsconfig.js");
 
@@ -28,7 +29,7 @@ function register(dir) {
 function resolve(specifier, context, next) {
   const file = found(specifier, context.parentURL);
   if (!file) return next(specifier, context);
-  if (transpile.isSource(file)) return { url: pathToFileURL(fs.realpathSync(file)).href, shortCircuit: true };
+  if (isSource(file)) return { url: pathToFileURL(fs.realpathSync(file)).href, shortCircuit: true };
   // require knows paths, import URLs.
   return next([...context.conditions].includes("require") ? file : pathToFileURL(file).href, context);
 }
@@ -63,7 +64,7 @@ function fileOf(stem) {
 }
 
 function load(url, context, next) {
-  if (!url.startsWith("file:") || !transpile.isSource(url)) return next(url, context);
+  if (!url.startsWith("file:") || !isSource(url)) return next(url, context);
   const file = fileURLToPath(url);
   const imported = [...(context.conditions ?? [])].includes("import");
   if (imported && requireAsksNobody && transpile.formatOf(file) === "cjs") return { format: "module", source: wrapped(file), shortCircuit: true };

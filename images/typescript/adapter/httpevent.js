@@ -4,7 +4,7 @@
 "use strict";
 
 const { isUtf8 } = require("node:buffer");
-const { clientIP, headersOf, target } = require("./httprequest.js");
+const { clientIP, framing, headersOf, target } = require("./httprequest.js");
 const { isStream } = require("./answer.js");
 
 const textual = /^(text\/|application\/(json|xml|javascript|x-www-form-urlencoded|graphql)\b|[^;]*\+(json|xml)\b)/i;
@@ -63,9 +63,6 @@ function answerOf(result, response) {
   return answer.body ?? "";
 }
 
-// Headers that are for the server to write.
-const framing = new Set(["content-length", "transfer-encoding", "connection", "keep-alive"]);
-
 // structured is a result that says its status, as an object or as JSON.
 function structured(result) {
   if (typeof result === "string" && /^\s*\{/.test(result)) {
@@ -90,4 +87,4 @@ function typeOf(result) {
   }
 }
 
-module.exports = { eventOf, answerOf, framing };
+module.exports = { eventOf, answerOf };

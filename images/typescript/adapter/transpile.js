@@ -10,13 +10,12 @@ const path = require("node:path");
 const { spawn, spawnSync } = require("node:child_process");
 const { Problem } = require("./failure.js");
 const { typeOf } = require("./package.js");
+const { sources } = require("./sources.js");
 const tsconfig = require("./tsconfig.js");
 
 // The images of TypeScript have it beside the adapter.
 const esbuild = path.join(__dirname, "../bin/esbuild");
 const available = () => fs.existsSync(esbuild);
-
-const isSource = (file) => /(?<!\.d)\.([cm]?ts|tsx)$/.test(file);
 
 // What was transpiled, by path, until a module loads it.
 const output = new Map();
@@ -50,15 +49,6 @@ async function all(dir) {
     // A read-only image: one at a time then.
   } finally {
     if (out) fs.rmSync(out, { recursive: true, force: true });
-  }
-}
-
-function* sources(dir) {
-  for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
-    if (entry.name === "node_modules" || entry.name.startsWith(".")) continue;
-    const file = path.join(dir, entry.name);
-    if (entry.isDirectory()) yield* sources(file);
-    else if (entry.isFile() && isSource(entry.name)) yield file;
   }
 }
 
@@ -108,4 +98,4 @@ function detect(source) {
   return /^(import\b(?!\()|export\b|await\b)|\bimport\.meta\b/m.test(code) ? "module" : "commonjs";
 }
 
-module.exports = { available, isSource, formatOf, all, one };
+module.exports = { available, formatOf, all, one };

@@ -6,6 +6,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { Problem } = require("../node/failure.js");
 const { typeOf } = require("../node/package.js");
+const { sources } = require("../node/sources.js");
 const tsconfig = require("../node/tsconfig.js");
 
 // Types of Node.js that the image has, for functions that bring none.
@@ -29,20 +30,11 @@ function options(dir) {
 // defaults are for a folder without a tsconfig.json: as the adapter takes its
 // files when they are not compiled.
 function defaults(dir) {
-  const files = [...sources(dir)];
+  const files = [...sources(dir, (name) => /\.([cm]?ts|tsx)$/.test(name))]; // declarations, too
   if (!files.length) throw new Problem(`fc-build: there is no TypeScript in ${dir}`);
   const node = typeOf(dir) !== undefined || files.some((file) => /\.[cm]ts$/.test(file));
   const modules = node ? ["--module", "nodenext"] : ["--module", "esnext", "--moduleResolution", "bundler"];
   return [...modules, "--target", "es2024", "--strict", "--skipLibCheck", "--resolveJsonModule", "--esModuleInterop", "--rootDir", dir, ...files];
-}
-
-function* sources(dir) {
-  for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
-    if (entry.name === "node_modules" || entry.name.startsWith(".")) continue;
-    const file = path.join(dir, entry.name);
-    if (entry.isDirectory()) yield* sources(file);
-    else if (entry.isFile() && /\.([cm]?ts|tsx)$/.test(entry.name)) yield file;
-  }
 }
 
 module.exports = { options };
