@@ -20,7 +20,7 @@ func TestExitCode(t *testing.T) {
 		if pid1 {
 			setups = append(setups, asPID1)
 		}
-		for command, want := range map[string]int{"true": 0, "exit 3": 3, "exit 255": 255, "kill -9 $$": 137, "kill -15 $$": 143, "kill -1 $$": 129, "ulimit -c 0; kill -6 $$": 134} {
+		for command, want := range map[string]int{"true": 0, "exit 3": 3, "exit 255": 255, "kill -9 $$": 137, "kill -15 $$": 143, "kill -10 $$": 138, "ulimit -c 0; kill -6 $$": 134} {
 			if got := launch(t, []string{"sh", "-c", command}, setups...).code(10 * time.Second); got != want {
 				t.Errorf("%s (PID 1: %t): exit code %d, want %d", command, pid1, got, want)
 			}

@@ -57,11 +57,22 @@ func TestShim(t *testing.T) {
 	testtool.Need(t, "node", "nodejs")
 	testtool.Need(t, "python3", "python3")
 	o := options(t, "shim")
+	var together sync.RWMutex
 	for _, r := range conformance.Rules() {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
+			together.RLock()
 			result := conformance.Run(t.Context(), o, r)
-			if !result.Kept() {
+			together.RUnlock()
+			if result.Kept() {
+				return
+			}
+			// Some rules are about time, and the machine may be busy: the
+			// shim is judged by a run with nothing beside it.
+			t.Logf("beside others: %s", result)
+			together.Lock()
+			defer together.Unlock()
+			if result = conformance.Run(t.Context(), o, r); !result.Kept() {
 				t.Errorf("%s\n%s", result, result.Log)
 			}
 		})

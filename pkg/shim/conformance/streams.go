@@ -21,7 +21,8 @@ var streamRules = []Rule{
 					}
 					return send(text)
 				}
-				const pause = "sleep:150ms"
+				// One that waits for the next event would come by a whole pause late.
+				const pause = "sleep:600ms"
 				conn := c.Dial()
 				begin := time.Now()
 				conn.Send(Request("GET", "/", "", "X-Do", Do(send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+framing+"\r\n"),
@@ -31,7 +32,7 @@ var streamRules = []Rule{
 					t.Fatalf("%q: %+v", framing, a)
 				}
 				late := func(what string, expected time.Duration) {
-					if d := time.Since(begin) - expected; d > 120*time.Millisecond {
+					if d := time.Since(begin) - expected; d > 500*time.Millisecond {
 						t.Errorf("%q: %s came %s late", framing, what, d.Round(time.Millisecond))
 					}
 				}
@@ -41,7 +42,7 @@ var streamRules = []Rule{
 					if _, err := readFull(resp, b); err != nil || string(b) != fmt.Sprintf("data: %d\n\n", n) {
 						t.Fatalf("%q: event %d is %q, %v", framing, n, b, err)
 					}
-					late(fmt.Sprintf("event %d", n), time.Duration(n+1)*150*time.Millisecond)
+					late(fmt.Sprintf("event %d", n), time.Duration(n+1)*600*time.Millisecond)
 				}
 				conn.Close()
 			}

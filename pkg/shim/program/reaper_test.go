@@ -79,7 +79,7 @@ func TestCodes(t *testing.T) {
 		"true":                   {0, "ended with exit code 0"},
 		"exit 255":               {255, "ended with exit code 255"},
 		"kill -9 $$":             {137, "was ended by signal 9 (killed)"},
-		"kill -1 $$":             {129, "was ended by signal 1 (hangup)"},
+		"kill -10 $$":            {138, "was ended by signal 10 (user defined signal 1)"},
 		"ulimit -c 0; kill -6 0": {134, "was ended by signal 6 (aborted)"},
 		"kill -40 $$":            {168, "was ended by signal 40 (signal 40)"},
 	} {
