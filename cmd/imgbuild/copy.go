@@ -124,7 +124,11 @@ func (c *copying) run(ctx context.Context, g *global) error {
 	var plans []push.DestinationPlan
 	var done []copied
 	err = g.show(ctx, func(ctx context.Context) error {
-		var opts []source.Option
+		keychain, err := pullKeychain()
+		if err != nil {
+			return err
+		}
+		opts := []source.Option{image.Keychain(keychain)}
 		if g.offline {
 			opts = append(opts, image.Offline())
 		}
@@ -133,7 +137,7 @@ func (c *copying) run(ctx context.Context, g *global) error {
 			return err
 		}
 		defer src.Close()
-		p, err := push.New(push.WithMemory(src.Memory(push.StoreMemory(s))))
+		p, err := newPusher(src.Memory(push.StoreMemory(s)))
 		if err != nil {
 			return err
 		}

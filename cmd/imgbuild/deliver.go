@@ -136,7 +136,7 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 		return nil, err
 	}
 	defer stop()
-	p, err := push.New(push.WithMemory(push.StoreMemory(s)))
+	p, err := newPusher(push.StoreMemory(s))
 	if err != nil {
 		return nil, err
 	}
