@@ -50,7 +50,7 @@ var handlersInJavaScript = []handled{
 	{handler: "index.http", method: "POST", target: "/p?a=1&a=2&b=3", body: "body", status: 202,
 		headers: map[string]string{"X-Path": "/p", "X-Queries": `{"a":["1","2"],"b":"3"}`, "X-Gone": ""}, answer: `^POST /p\?a=1&a=2&b=3 body body false$`},
 	{handler: "index.http", env: []string{"SHIM_HTTP_HANDLER=event"}, method: "GET", target: "/", status: 502, answer: `^\{"errorMessage":"resp.setStatusCode is not a function","errorType":"TypeError"\}$`},
-	{handler: "index.throws", status: 404, fc: "404", answer: `^\{"errorMessage":"thrown","errorType":"TypeError","stackTrace":\["TypeError: thrown","    at throws \(file:///code/index\.mjs:\d+:9\)"\]\}$`, log: `1-id \[error\] TypeError: thrown\n    at throws`},
+	{handler: "index.throws", status: 404, fc: "404", answer: `^\{"errorMessage":"thrown","errorType":"TypeError","stackTrace":\["TypeError: thrown","    at (?:Module\.)?throws \(file:///code/index\.mjs:\d+:9\)"\]\}$`, log: `1-id \[error\] TypeError: thrown\n    at (?:Module\.)?throws`},
 	{handler: "index.throws", method: "GET", target: "/", status: 502, answer: `^\{"errorMessage":"thrown","errorType":"TypeError"\}$`},
 	{handler: "index.handled", status: 404, fc: "404", answer: `"errorMessage":"handed over","errorType":"RangeError"`},
 	{handler: "index.text", status: 404, fc: "404", answer: `^\{"errorMessage":"just text"\}$`},
@@ -61,7 +61,7 @@ var handlersInJavaScript = []handled{
 	{handler: "index.sync", body: strings.Repeat("x", 32<<20+1), status: 413, answer: `larger than 33554432 bytes`},
 	{handler: "lib/typed.handler", body: "x", answer: `^stripped x$`},
 	// What cannot be loaded is told by the shim.
-	{handler: "index.none", status: 502, answer: `index\.mjs exports no function \\"none\\".*it exports callback, circular, `},
+	{handler: "index.none", status: 502, answer: `index\.mjs exports no function \\"none\\".*it exports api, callback, circular, `},
 	{handler: "none.handler", status: 502, answer: `there is none of none\.js, none\.mjs, none\.cjs`},
 	{handler: "handler", status: 502, answer: `not of the form FILE\.EXPORT`},
 	{handler: "missing.handler", status: 502, answer: `Cannot find module 'not-installed'; is it installed`},
@@ -73,7 +73,7 @@ var handlersInJavaScript = []handled{
 var handlersInTypeScript = []handled{
 	{handler: "src/index.handler", body: "x", fc: "200", answer: `^\{"event":"x","area":27,"twice":8,"level":"High","described":"describe: a7",` +
 		`"esm":"esm\.m[tj]s","legacy":"CommonJS","platform":"linux","file":"/code/(src|dist)/index\.[tj]s","lazy":3\.6\}$`},
-	{handler: "src/index.throws", body: "x", status: 404, fc: "404", answer: `"stackTrace":\["TypeError: on line 35: x","    at throws \(/code/src/index\.ts:35:9\)"\]`},
+	{handler: "src/index.throws", body: "x", status: 404, fc: "404", answer: `"stackTrace":\["TypeError: on line 35: x","    at (?:Module|Object)?\.?throws \(/code/src/index\.ts:35:9\)"\]`},
 	{handler: "modern/index.handler", answer: `^\{"awaited":"top-level await","say":"say: LOUD","other":27,"meta":"/code/modern/index\.mts"\}$`},
 }
 
