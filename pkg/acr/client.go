@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
@@ -105,7 +106,11 @@ func unreachable(ctx, tctx context.Context, where string, err error) error {
 		err = e.Err
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
-		return fmt.Errorf("there is no host %s; check the region's name", where)
+		next := "check the region's name"
+		if strings.HasPrefix(where, "cr-vpc.") {
+			next += ", or push to the registry's public host: not every region has the API in its VPCs"
+		}
+		return fmt.Errorf("there is no host %s; %s", where, next)
 	}
 	return fmt.Errorf("%s cannot be reached: %w", where, err)
 }

@@ -54,8 +54,12 @@ func (m machine) find() (*origin, error) {
 			return providers.NewEnvironmentVariableCredentialsProviderBuilder().Build()
 		}}, nil
 	}
-	if m.getenv("ALIBABA_CLOUD_OIDC_TOKEN_FILE") != "" || m.getenv("ALIBABA_CLOUD_OIDC_PROVIDER_ARN") != "" {
-		if err := m.complete("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_ROLE_ARN"); err != nil {
+	token := "ALIBABA_CLOUD_OIDC_TOKEN_FILE"
+	if m.getenv("ALIBABA_CLOUD_OIDC_TOKEN") != "" {
+		token = "ALIBABA_CLOUD_OIDC_TOKEN"
+	}
+	if m.getenv(token) != "" || m.getenv("ALIBABA_CLOUD_OIDC_PROVIDER_ARN") != "" {
+		if err := m.complete(token, "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_ROLE_ARN"); err != nil {
 			return nil, err
 		}
 		return &origin{name: "the OIDC role (ALIBABA_CLOUD_ROLE_ARN)", build: func() (providers.CredentialsProvider, error) {

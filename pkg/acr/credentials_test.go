@@ -43,6 +43,8 @@ func TestFind(t *testing.T) {
 		"not JSON":            {files: map[string]string{".aliyun/config.json": "access_key_secret=test-s3cret"}, want: "aliyun configure"},
 		"no such file":        {env: map[string]string{"ALIBABA_CLOUD_CONFIG_FILE": "/nowhere/config.json"}, want: "/nowhere/config.json: no such file"},
 		"file":                {files: map[string]string{".alibabacloud/credentials": akFile}, want: "credentials", works: true},
+		"half a role, inline": {env: map[string]string{"ALIBABA_CLOUD_OIDC_TOKEN": "tok3n", "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/r"}, want: "ALIBABA_CLOUD_OIDC_PROVIDER_ARN is not set"},
+		"a role, inline":      {env: map[string]string{"ALIBABA_CLOUD_OIDC_TOKEN": "tok3n", "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/r", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/ci"}, want: "the OIDC role"},
 		"half a role":         {env: map[string]string{"ALIBABA_CLOUD_OIDC_TOKEN_FILE": "/token", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/ci"}, want: "ALIBABA_CLOUD_ROLE_ARN is not set"},
 		"ECS by its firmware": {files: map[string]string{"product_name": ecsFirmware}, want: "RAM role of this ECS"},
 		"ECS by name":         {env: map[string]string{"ALIBABA_CLOUD_ECS_METADATA": "pusher"}, want: "RAM role of this ECS"},
@@ -242,6 +244,7 @@ func TestOriginReason(t *testing.T) {
 		`refresh Ecs sts token err, httpStatus: 404, message = s3cret`:                                                   "no such role",
 		`get role name failed: GET http://100.100.100.200/latest/meta-data/ram/security-credentials/ 500`:                "the metadata service answers 500",
 		`get role name failed: Get "http://100.100.100.200/latest/meta-data/": dial tcp 100.100.100.200:80: i/o timeout`: "no answer (i/o timeout)",
+		`CloudSSO access token is empty or expired, please re-login with cli`:                                            "aliyun configure --mode CloudSSO",
 		`get credentials from GET http://127.0.0.1/s3cret failed: s3cret`:                                                "what is there is not complete",
 	} {
 		if got := originReason(errors.New(in)); !strings.Contains(got, want) || strings.Contains(got, "s3cret") {

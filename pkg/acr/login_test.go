@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -178,6 +179,7 @@ func TestUnreachable(t *testing.T) {
 		tr   http.RoundTripper
 		want string
 	}{
+		{broken{&net.DNSError{Err: "no such host", IsNotFound: true}}, "there is no host cr.cn-hangzhou.aliyuncs.com; check the region's name"},
 		{broken{errors.New("the cable is cut")}, "cr.cn-hangzhou.aliyuncs.com cannot be reached: the cable is cut"},
 		{silent{}, "cr.cn-hangzhou.aliyuncs.com does not answer in 10s"},
 	} {

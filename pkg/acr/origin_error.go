@@ -40,6 +40,9 @@ func originReason(err error) string {
 		}
 		return "the metadata service answers " + m[1]
 	}
+	if strings.Contains(text, "CloudSSO access token is empty or expired") {
+		return "the CloudSSO session has ended; begin another with `aliyun configure --mode CloudSSO`"
+	}
 	for _, words := range []string{"i/o timeout", "Client.Timeout", "connection refused", "no route to host", "network is unreachable", "no such host"} {
 		if strings.Contains(text, words) {
 			return "no answer (" + words + ")"
