@@ -111,7 +111,7 @@ func TestRefused(t *testing.T) {
 		"key is off":        {host: old, fail: answer(403, "InvalidAccessKeyId.Inactive"), want: []string{"disabled"}},
 		"not JSON":          {host: old, fail: func(string) (int, string) { return 200, "<html>" + testSecret }, want: []string{"gives no login", "200"}},
 		"another JSON":      {host: old, fail: func(string) (int, string) { return 200, `{"data":{}}` }, want: []string{"cannot be read"}},
-		"failed with a 200": {host: team, fail: func(string) (int, string) { return 200, `{"IsSuccess":false,"Code":"INSTANCE_NOT_EXIST"}` }, want: []string{"there is no instance my-team"}},
+		"failed with a 200": {host: team, fail: func(string) (int, string) { return 200, `{"IsSuccess":false,"Code":"INSTANCE_NOT_EXIST"}` }, want: []string{"there is no instance my-team in cn-hangzhou; check --instance", "200 INSTANCE_NOT_EXIST"}},
 		"odd code":          {host: old, fail: func(string) (int, string) { return 418, `{"code":"\u001b[31m s3cret","requestId":7}` }, want: []string{"gives no login (the API answers 418)"}},
 		"redirected":        {host: old, fail: func(string) (int, string) { return 302, `{}` }, want: []string{"gives no login (the API answers 302)"}},
 		"huge":              {host: old, fail: func(string) (int, string) { return 200, strings.Repeat(" ", 2<<20) }, want: []string{"cannot be read"}},
