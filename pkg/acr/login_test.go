@@ -199,3 +199,18 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("error %v; want that of the context", err)
 	}
 }
+
+// elsewhere sends everybody away.
+type elsewhere struct{ asked []string }
+
+func (e *elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	e.asked = append(e.asked, r.URL.Host)
+	return &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {"https://elsewhere.example.com/tokens"}}, Body: http.NoBody, Request: r}, nil
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	e := &elsewhere{}
+	if l, err := source(t, e, withKey()).Login(t.Context(), "registry.cn-hangzhou.aliyuncs.com"); err == nil || !slices.Equal(e.asked, []string{"cr.cn-hangzhou.aliyuncs.com"}) {
+		t.Errorf("login %v, error %v; asked %q", l, err, e.asked)
+	}
+}
