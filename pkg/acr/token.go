@@ -79,7 +79,7 @@ func parseEnterprise(body []byte) (token, error) {
 	return newToken(doc.TempUsername, doc.AuthorizationToken, doc.ExpireTime)
 }
 
-var errUnreadable = errors.New("Container Registry's API answers something that cannot be read")
+var errUnreadable = errors.New("the API of Container Registry answers something that cannot be read")
 
 func newToken(user, password string, expires json.Number) (token, error) {
 	ms, err := expires.Int64()
