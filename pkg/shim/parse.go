@@ -40,7 +40,13 @@ func Parse(args []string, env Environ) (*Request, error) {
 	if err := r.variables(env); err != nil {
 		return nil, err
 	}
-	return r, r.flags(args)
+	if err := r.flags(args); err != nil {
+		return nil, err
+	}
+	if r.Settings.Queue > 0 && r.Settings.Concurrency == 0 {
+		return nil, &UsageError{"SHIM_QUEUE", "there is nothing to wait for without a limit; set SHIM_CONCURRENCY too"}
+	}
+	return r, nil
 }
 
 func (r *Request) variables(env Environ) error {

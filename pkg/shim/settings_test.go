@@ -46,6 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		{nil, Environ{"SHIM_TIMEOUT=30"}, "SHIM_TIMEOUT"},
 		{nil, Environ{"SHIM_CONCURRENCY=-1"}, "SHIM_CONCURRENCY"},
 		{nil, Environ{"SHIM_QUEUE=many"}, "SHIM_QUEUE"},
+		{nil, Environ{"SHIM_QUEUE=2"}, "SHIM_QUEUE"},
 		{nil, Environ{"SHIM_HEADER_LIMIT=1"}, "SHIM_HEADER_LIMIT"},
 		{nil, Environ{"SHIM_HEADER_LIMIT=1GB"}, "SHIM_HEADER_LIMIT"},
 		{nil, Environ{"SHIM_BODY_LIMIT=1TB"}, "SHIM_BODY_LIMIT"},
