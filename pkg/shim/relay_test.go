@@ -134,7 +134,8 @@ func TestBigBodies(t *testing.T) {
 	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	if grown := peakMemory(t, c.cmd.Process.Pid) - before; grown > 12<<10 {
+	// Less than one body; with the race detector everything takes more.
+	if grown := peakMemory(t, c.cmd.Process.Pid) - before; grown > 24<<10 {
 		t.Errorf("the shim grew by %d KB", grown)
 	}
 }
