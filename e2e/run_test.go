@@ -31,7 +31,8 @@ func TestDockerRun(t *testing.T) {
 		{"version of Node.js", "node:22", []string{"node", "--version"}, 0, "v" + version(t, "node:22") + "\n", ""},
 		{"a shell", "golang:latest", []string{"bash", "-c", "kill -9 $$"}, 137, "", ""},
 		{"nobody's shell", "golang:latest-slim", []string{"sh"}, 127, "", `"sh" is not in this image`},
-		{"nothing to run", "node:latest-slim", nil, 1, "", "no /code/bootstrap"},
+		{"nothing to run", "golang:latest-slim", nil, 1, "", "no /code/bootstrap"},
+		{"no handler", "node:latest-slim", nil, 1, "", "there is none of index.js"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			stdout, stderr, code := dockerDo(t, d, append([]string{"run", "--rm", "--network", "none", image(t, c.image)}, c.args...)...)

@@ -32,7 +32,7 @@ func (u *upload) chunk(ctx context.Context) error {
 	if held < from+size {
 		u.onItsWord = true
 	}
-	u.at, u.fresh = held, false
+	u.at, u.fresh, u.outOfRange = held, false, 0
 	return u.moved(res)
 }
 
@@ -56,8 +56,9 @@ func (u *upload) chunkFailed(err error) error {
 		return err
 	}
 	switch {
-	case !u.fresh && e.Status == http.StatusRequestedRangeNotSatisfiable && u.at > 0:
+	case !u.fresh && e.Status == http.StatusRequestedRangeNotSatisfiable && u.at > 0 && u.outOfRange == 0:
 		// It holds another number of bytes than we think, which it will say.
+		u.outOfRange++
 	case !u.fresh || e.Status == http.StatusNotFound:
 		u.forget()
 	default:
@@ -97,7 +98,7 @@ func (u *upload) status(ctx context.Context) error {
 
 // forget gives an upload up.
 func (u *upload) forget() {
-	u.location, u.at, u.onItsWord = nil, 0, false
+	u.location, u.at, u.onItsWord, u.outOfRange = nil, 0, false, 0
 	u.remember("")
 }
 

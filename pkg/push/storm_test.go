@@ -351,7 +351,7 @@ func pushInStorm(t *testing.T, s *server, app http.Handler, tokens *revoked, pus
 		}
 	}
 	t.Logf("%d requests, %d of them failed, tags moved %d times", len(s.requests()), total, check.moves)
-	if len(unused) > 0 && pushes >= 60 {
+	if len(unused) > 0 && pushes >= 300 {
 		t.Errorf("these faults never came: %q", unused)
 	}
 	if tokens != nil && len(tokens.tokens) < pushes/6 {

@@ -42,6 +42,10 @@ type upload struct {
 	unsure bool
 	// nowhere counts uploads that were begun without a location.
 	nowhere int
+	// outOfRange counts chunks that the registry did not want from where it
+	// had said that it was, since the last one that it took. After the second
+	// its word is not believed any more: the blob begins anew.
+	outOfRange int
 	// fresh: nothing was sent to this location yet.
 	fresh bool
 	// onItsWord: what goes up to at is only there because the registry said so,
