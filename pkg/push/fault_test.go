@@ -266,10 +266,10 @@ func TestCancel(t *testing.T) {
 // TestDamagedSource: what does not have its digest is not pushed, and not
 // tried again and again.
 func TestDamagedSource(t *testing.T) {
-	s := newServer(t, nil, nil)
 	good := randomLayer(t, 1<<20)
 	for name, l := range map[string]v1.Layer{"short": cutLayer{good, 1000}, "long": longLayer{good}, "broken": brokenLayer{good}} {
-		s.requests()
+		// One each: a request that was broken off may come late.
+		s := newServer(t, nil, nil)
 		_, err := newPusher(t).Push(t.Context(), push.Request{Image: ociImage(t, l), Repository: repository(t, s.host(), "golang"), Tags: []string{"1"}})
 		if err == nil || !strings.Contains(err.Error(), "reading what is to be sent") {
 			t.Errorf("%s: error %v; want one about the source", name, err)
