@@ -144,3 +144,19 @@ func Reserved(name, value string) bool {
 	}
 	return strings.HasPrefix(name, Prefix)
 }
+
+// Variables are the environment variables of a function that say the same as a
+// request's headers; those of the credentials come first.
+var Variables = []struct{ Header, Variable string }{
+	{HeaderAccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+	{HeaderAccessKeySecret, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"},
+	{HeaderSecurityToken, "ALIBABA_CLOUD_SECURITY_TOKEN"},
+	{HeaderFunctionName, "FC_FUNCTION_NAME"},
+	{HeaderFunctionHandler, "FC_FUNCTION_HANDLER"},
+	{HeaderFunctionMemory, "FC_FUNCTION_MEMORY_SIZE"},
+	{HeaderRegion, "FC_REGION"},
+	{HeaderAccountID, "FC_ACCOUNT_ID"},
+	{HeaderVersionID, "FC_FUNCTION_VERSION"},
+	{HeaderQualifier, "FC_QUALIFIER"},
+	{HeaderServiceName, "FC_SERVICE_NAME"},
+}

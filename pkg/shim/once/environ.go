@@ -2,6 +2,7 @@ package once
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,23 +13,12 @@ import (
 // context is what the platform says in headers, under the names that the
 // environment of a function has for it. Credentials are there and only there:
 // a header's variable would stand beside those of the client.
-var context = []struct{ header, variable string }{
+var context = slices.Concat(fc.Variables, []struct{ Header, Variable string }{
 	{fc.HeaderRequestID, "FC_REQUEST_ID"},
 	{fc.HeaderControlPath, "FC_CONTROL_PATH"},
-	{fc.HeaderFunctionName, "FC_FUNCTION_NAME"},
-	{fc.HeaderFunctionHandler, "FC_FUNCTION_HANDLER"},
-	{fc.HeaderFunctionMemory, "FC_FUNCTION_MEMORY_SIZE"},
 	{fc.HeaderFunctionTimeout, "FC_FUNCTION_TIMEOUT"},
-	{fc.HeaderRegion, "FC_REGION"},
-	{fc.HeaderAccountID, "FC_ACCOUNT_ID"},
-	{fc.HeaderQualifier, "FC_QUALIFIER"},
-	{fc.HeaderVersionID, "FC_FUNCTION_VERSION"},
-	{fc.HeaderServiceName, "FC_SERVICE_NAME"},
-	{fc.HeaderAccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
-	{fc.HeaderAccessKeySecret, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"},
-	{fc.HeaderSecurityToken, "ALIBABA_CLOUD_SECURITY_TOKEN"},
 	{"X-Amzn-Trace-Id", "_X_AMZN_TRACE_ID"}, // AWS Lambda's
-}
+})
 
 // environ is base and what r says: the context for every call, and for an HTTP
 // trigger's also the variables of CGI (RFC 3875, section 4.1) with the client's
@@ -43,12 +33,12 @@ func environ(base []string, r *message.Request, call fc.Call) []string {
 		}
 	}
 	for _, c := range context {
-		v := r.Header.Get(c.header)
-		if c.header == fc.HeaderControlPath {
+		v := r.Header.Get(c.Header)
+		if c.Header == fc.HeaderControlPath {
 			v = call.Path()
 		}
 		if v != "" {
-			set(c.variable, v)
+			set(c.Variable, v)
 		}
 	}
 	if call == fc.HTTP {

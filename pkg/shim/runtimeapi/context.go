@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,18 +23,7 @@ const (
 
 // known are the fields that the SDK's context is made of, and where the
 // environment has the same for requests that do not say it.
-var known = []struct{ name, variable string }{
-	{fc.HeaderAccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
-	{fc.HeaderAccessKeySecret, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"},
-	{fc.HeaderSecurityToken, "ALIBABA_CLOUD_SECURITY_TOKEN"},
-	{fc.HeaderFunctionName, "FC_FUNCTION_NAME"},
-	{fc.HeaderFunctionHandler, "FC_FUNCTION_HANDLER"},
-	{fc.HeaderFunctionMemory, "FC_FUNCTION_MEMORY_SIZE"},
-	{fc.HeaderRegion, "FC_REGION"},
-	{fc.HeaderAccountID, "FC_ACCOUNT_ID"},
-	{fc.HeaderVersionID, "FC_FUNCTION_VERSION"},
-	{fc.HeaderQualifier, "FC_QUALIFIER"},
-	{fc.HeaderServiceName, "FC_SERVICE_NAME"},
+var known = slices.Concat(fc.Variables, []struct{ Header, Variable string }{
 	{fc.HeaderLogProject, ""},
 	{fc.HeaderLogStore, ""},
 	{"x-fc-function-initializer", ""},
@@ -42,7 +32,7 @@ var known = []struct{ name, variable string }{
 	{"x-fc-instance-lifecycle-pre-freeze-handler", ""},
 	{"x-fc-tracing-opentracing-span-context", ""},
 	{"x-fc-tracing-jaeger-endpoint", ""},
-}
+})
 
 // functionTypes are the values of x-fc-function-type.
 var functionTypes = map[fc.Call]string{fc.HTTP: "0", fc.Invoke: "0", fc.Initialize: "1", fc.PreStop: "2", fc.PreFreeze: "3"}
@@ -60,12 +50,12 @@ func (a *API) context(r *message.Request, call fc.Call, now time.Time) message.H
 	h.Add(headerDeadline, strconv.FormatInt(deadline, 10))
 	own := r.Header.Has(fc.HeaderAccessKeyID)
 	for i, k := range known {
-		value := r.Header.Get(k.name)
-		if value == "" && k.variable != "" && (i > 2 || !own) {
-			value = a.options.Getenv(k.variable)
+		value := r.Header.Get(k.Header)
+		if value == "" && k.Variable != "" && (i > 2 || !own) {
+			value = a.options.Getenv(k.Variable)
 		}
 		if value != "" {
-			h.Add(k.name, value)
+			h.Add(k.Header, value)
 		}
 	}
 	if v := r.Header.Get(headerRetries); v != "" {
