@@ -177,7 +177,7 @@ var outputMutants = []mutant{
 	{"no runtime API", "sdk/event sdk/http", []change{
 		{"shim/sdk.go", `if s.env.Get(apiVariable) != "" {`, `if true {`}}},
 	{"no x-fc-http-params", "sdk/http", []change{
-		{"shim/runtimeapi/do.go", `if form != Params && e.wantsParams() {`, `if false {`}}},
+		{"shim/runtimeapi/do.go", `if form != inParams && e.wantsParams() {`, `if false {`}}},
 	{"a wrong value is the default", "settings/refused", []change{
 		{"shim/parse.go", "if err := s.set(&r.Settings, v); err != nil {", "if err := s.set(&r.Settings, v); err != nil && s.Variable != \"SHIM_QUEUE\" {"}}},
 	{"an unknown variable is refused", "settings/flags", []change{

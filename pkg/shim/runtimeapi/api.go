@@ -23,18 +23,16 @@ type Options struct {
 	// Memory is how many bytes are held in all for payloads over 64 KB and for
 	// answers that are parsed. 0: 64 MB.
 	Memory int64
-	// Form is how HTTP triggers' requests are handed over.
-	Form Form
 }
 
-// Form is how an HTTP trigger's request is given to the program.
-type Form int32
+// form is how an HTTP trigger's request is given to the program.
+type form int32
 
-// The forms. Auto finds out, see the package's documentation.
+// The forms; unknown finds out, see the package's documentation.
 const (
-	Auto   Form = iota
-	Event       // as a JSON event, as fc.Start wants it
-	Params      // in x-fc-http-params, as fc.StartHttp wants it
+	unknown  form = iota
+	asEvent       // as a JSON event, as fc.Start wants it
+	inParams      // in x-fc-http-params, as fc.StartHttp wants it
 )
 
 // API is the server of the runtime API (message.Handler) and the way to the
@@ -50,7 +48,7 @@ type API struct {
 	waiting     []*invocation          // calls that no poller has taken
 	outstanding map[string]*invocation // calls that may be answered, by id
 	abandoned   []string               // ids of calls nobody waits for any more
-	form        Form
+	form        form
 	seen        bool // a poller was there
 	failure     *message.Failure
 }
@@ -67,7 +65,7 @@ func New(o Options) *API {
 		o.Memory = 64 << 20
 	}
 	return &API{
-		options: o, memory: newBudget(o.Memory), form: o.Form,
+		options: o, memory: newBudget(o.Memory),
 		polled: make(chan struct{}), ended: make(chan struct{}),
 		outstanding: map[string]*invocation{},
 	}

@@ -41,9 +41,9 @@ func (a *API) Do(x message.Exchange) error {
 		if err != nil {
 			return orAborted(err, gone)
 		}
-		if form != Params && e.wantsParams() {
-			a.learn(Params)
-			form = Params
+		if form != inParams && e.wantsParams() {
+			a.learn(inParams)
+			form = inParams
 			continue
 		}
 		return e.answer(x, call)
@@ -63,7 +63,7 @@ func orAborted(err error, gone <-chan struct{}) error {
 }
 
 // invocation makes what the program is given.
-func (a *API) invocation(r *message.Request, call fc.Call, form Form, body []byte) *invocation {
+func (a *API) invocation(r *message.Request, call fc.Call, form form, body []byte) *invocation {
 	now := time.Now()
 	inv := &invocation{header: a.context(r, call, now), length: int64(len(body))}
 	inv.payload = func(w io.Writer) error {
@@ -76,7 +76,7 @@ func (a *API) invocation(r *message.Request, call fc.Call, form Form, body []byt
 	switch {
 	case call.Hook():
 		inv.length, inv.payload = 0, func(io.Writer) error { return nil }
-	case form == Params:
+	case form == inParams:
 		inv.header.Add(headerParams, encodeParams(r))
 	case call == fc.HTTP:
 		inv.length, inv.payload = -1, a.encodeEvent(r, body, now)
@@ -85,17 +85,17 @@ func (a *API) invocation(r *message.Request, call fc.Call, form Form, body []byt
 }
 
 // currentForm is the form that HTTP calls have now.
-func (a *API) currentForm() Form {
+func (a *API) currentForm() form {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.form
 }
 
 // learn fixes the form that was found out.
-func (a *API) learn(f Form) {
+func (a *API) learn(f form) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.form == Auto {
+	if a.form == unknown {
 		a.form = f
 	}
 }
@@ -108,7 +108,7 @@ func (a *API) succeed(x message.Exchange, call fc.Call, got *answer, gone <-chan
 	params := r.Header.Get(headerParams)
 	switch {
 	case params != "":
-		a.learn(Params)
+		a.learn(inParams)
 		var err error
 		if head, err = decodeParams(params); err != nil {
 			return badAnswer(err.Error())
@@ -121,7 +121,7 @@ func (a *API) succeed(x message.Exchange, call fc.Call, got *answer, gone <-chan
 		}
 		return end(x)
 	case call == fc.HTTP:
-		a.learn(Event)
+		a.learn(asEvent)
 		return a.eventAnswer(x, got, gone)
 	default:
 		head.Header.Add("Content-Type", contentType(r))

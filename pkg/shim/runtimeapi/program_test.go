@@ -154,8 +154,11 @@ func TestHooks(t *testing.T) {
 }
 
 func TestHTTPFunction(t *testing.T) {
-	for _, form := range []Form{Auto, Params} {
-		a := start(t, Options{Form: form}, "KIND=http")
+	for _, known := range []form{unknown, inParams} {
+		a := start(t, Options{}, "KIND=http")
+		a.mu.Lock()
+		a.form = known
+		a.mu.Unlock()
 		for range 2 { // the first one finds the form out
 			x := newCall("PUT", "/p%20q?a=1&a=2", "body", "Host", "h:1", "x-forwarded-for", "1.2.3.4, 5.6.7.8", "X-Fc-Security-Token", "t", "connection", "x-hop", "x-hop", "1", "x-two", "1", "X-Two", "2")
 			got := do(t, a, x)
@@ -182,7 +185,7 @@ func TestHTTPFunction(t *testing.T) {
 			t.Errorf("%d bytes, %+v", len(got), x.head)
 		}
 		// An event is a request like others to it, as to any server.
-		for _, learned := range []Form{Params, Event} {
+		for _, learned := range []form{inParams, asEvent} {
 			a.form = learned
 			x = newCall("POST", "/invoke", "body", "X-Fc-Control-Path", "/invoke")
 			if got := do(t, a, x); !strings.HasPrefix(got, "POST /invoke /invoke") {
