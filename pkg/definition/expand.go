@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/pkg/strictyaml"
 )
 
 // Values are what the placeholders of a definition stand for in one image.
@@ -114,7 +116,7 @@ func checkPlaceholders(s string, allowed []string) (what, do string) {
 			if len(allowed) == 0 {
 				return "the placeholder " + m + " is not replaced here", "write it out"
 			}
-			return "unknown placeholder " + m, suggest(name, allowed, "the placeholders here are {%s}", "}, {")
+			return "unknown placeholder " + m, strictyaml.Suggest(name, allowed, "the placeholders here are {%s}", "}, {")
 		}
 	}
 	return "", ""

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/images"
+	"github.com/imgbuild/imgbuild/pkg/strictyaml"
 )
 
 // FileName is the name of a definition in its folder.
@@ -117,5 +118,5 @@ func unknownName(ref string) error {
 	if strings.ContainsAny(ref, `/\`) || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(ref)) {
 		return fmt.Errorf("there is no definition at %s; give the path of an %s or of its folder", ref, FileName)
 	}
-	return fmt.Errorf("there is no image %q; %s (or give the path of an %s)", ref, suggest(ref, names, "the images are %s", ", "), FileName)
+	return fmt.Errorf("there is no image %q; %s (or give the path of an %s)", ref, strictyaml.Suggest(ref, names, "the images are %s", ", "), FileName)
 }

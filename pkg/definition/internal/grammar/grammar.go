@@ -2,24 +2,12 @@
 // and the generated JSON Schema both take their patterns from here.
 package grammar
 
-import "regexp"
+import "github.com/imgbuild/imgbuild/pkg/strictyaml"
 
 // Rule is the form of one kind of word.
-type Rule struct {
-	// Pattern is an anchored regular expression that RE2 and ECMA 262 read alike.
-	Pattern string
-	// Says is the form in words, to follow "use".
-	Says string
+type Rule = strictyaml.Rule
 
-	re *regexp.Regexp
-}
-
-// Match says whether s has the form.
-func (r *Rule) Match(s string) bool { return r.re.MatchString(s) }
-
-func rule(pattern, says string) *Rule {
-	return &Rule{Pattern: pattern, Says: says, re: regexp.MustCompile(pattern)}
-}
+var rule = strictyaml.NewRule
 
 // Platforms are the platforms that imgbuild can make images for.
 var Platforms = []string{"linux/amd64", "linux/arm64"}

@@ -1,4 +1,4 @@
-package definition
+package strictyaml
 
 import (
 	"fmt"
@@ -13,13 +13,25 @@ import (
 // without omitempty must be written. It takes the plain part of YAML only, so
 // that what a reviewer reads is what is built: no anchors, aliases, merge keys
 // and tags, and no guessing of types.
-type decoder struct{ *report }
+type decoder struct{ *Report }
+
+// Choice is a value that is written as a list or as something else.
+type Choice interface {
+	// Form returns a pointer to what the value is read into.
+	Form(list bool) any
+}
 
 // decode reads n, which is at path, into v.
 func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	d.at[path] = place{n.Line, n.Column}
 	if !d.plain(n, path) {
 		return
+	}
+	if v.CanAddr() {
+		if c, ok := v.Addr().Interface().(Choice); ok {
+			d.decode(n, path, reflect.ValueOf(c.Form(n.Kind == yaml.SequenceNode)).Elem())
+			return
+		}
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -50,12 +62,12 @@ func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		if d.is(n, path, yaml.ScalarNode, "!!int", "a whole number") {
 			i, err := strconv.ParseInt(n.Value, 10, 32)
 			if err != nil {
-				d.fail(path, last(path)+" is "+quote(n.Value), "use a decimal number below 2147483648")
+				d.fail(path, d.Last(path)+" is "+Quote(n.Value), "use a decimal number below 2147483648")
 			}
 			v.SetInt(i)
 		}
 	default:
-		panic("definition: no decoder for " + v.Type().String())
+		panic("strictyaml: no decoder for " + v.Type().String())
 	}
 }
 
@@ -79,9 +91,9 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 	if n.Kind == kind && (tag == "" || n.Tag == tag) {
 		return true
 	}
-	what := fmt.Sprintf("%s is %s", last(path), kindOf(n))
+	what := fmt.Sprintf("%s is %s", d.Last(path), kindOf(n))
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
-		what = last(path) + " is empty"
+		what = d.Last(path) + " is empty"
 	}
 	d.fail(path, what, "use "+want)
 	return false
@@ -89,14 +101,14 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 
 func (d decoder) text(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!null" {
-		d.fail(path, fmt.Sprintf("%s is %s, not a string", last(path), kindOf(n)), "put it in quotes: "+quote(n.Value))
+		d.fail(path, fmt.Sprintf("%s is %s, not a string", d.Last(path), kindOf(n)), "put it in quotes: "+Quote(n.Value))
 		return
 	}
 	if !d.is(n, path, yaml.ScalarNode, "!!str", "a string") {
 		return
 	}
 	if strings.ContainsRune(n.Value, 0) {
-		d.fail(path, last(path)+" has a NUL character in it", "take it out")
+		d.fail(path, d.Last(path)+" has a NUL character in it", "take it out")
 		return
 	}
 	v.SetString(n.Value)
@@ -108,14 +120,14 @@ func (d decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	seen := d.pairs(n, path, func(key *yaml.Node, value *yaml.Node) {
 		i, ok := fields[key.Value]
 		if !ok {
-			d.addAt(place{key.Line, key.Column}, "unknown key "+quote(key.Value), suggest(key.Value, names, "the keys here are %s", ", "))
+			d.addAt(place{key.Line, key.Column}, "unknown key "+Quote(key.Value), Suggest(key.Value, names, "the keys here are %s", ", "))
 			return
 		}
 		d.decode(value, path+"/"+key.Value, v.Field(i))
 	})
 	for _, name := range required {
 		if !seen[name] {
-			d.add(path, name+" is missing", fmt.Sprintf("add `%s: …` here", name))
+			d.Add(path, name+" is missing", fmt.Sprintf("add `%s: …` here", name))
 		}
 	}
 }
@@ -143,7 +155,7 @@ func (d decoder) pairs(n *yaml.Node, path string, each func(key, value *yaml.Nod
 		case key.Kind != yaml.ScalarNode || key.Tag != "!!str" || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
 			d.addAt(at, "the key is "+kindOf(key)+", not a plain string", "use a word, or put it in quotes")
 		case seen[key.Value]:
-			d.addAt(at, "the key "+quote(key.Value)+" is there twice", "keep one of them")
+			d.addAt(at, "the key "+Quote(key.Value)+" is there twice", "keep one of them")
 		default:
 			seen[key.Value] = true
 			each(key, value)
@@ -154,7 +166,7 @@ func (d decoder) pairs(n *yaml.Node, path string, each func(key, value *yaml.Nod
 
 func (d decoder) fail(path, what, do string) {
 	d.bad[path] = true
-	d.add(path, what, do)
+	d.Add(path, what, do)
 }
 
 // fieldsOf returns the fields of a struct by their json names, the names in
@@ -202,19 +214,5 @@ func kindOf(n *yaml.Node) string {
 	case "!!timestamp":
 		return "the date " + n.Value
 	}
-	return quote(n.Value)
-}
-
-// last is the name that the end of a path has for people: the key, or "item 2
-// of packages" for the items of a list.
-func last(path string) string {
-	parts := strings.Split(path, "/")
-	key := parts[len(parts)-1]
-	if i, err := strconv.Atoi(key); err == nil && len(parts) > 1 {
-		return fmt.Sprintf("item %d of %s", i+1, parts[len(parts)-2])
-	}
-	if key == "" {
-		return "the definition"
-	}
-	return key
+	return Quote(n.Value)
 }

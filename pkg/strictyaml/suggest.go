@@ -1,4 +1,4 @@
-package definition
+package strictyaml
 
 import (
 	"cmp"
@@ -33,9 +33,9 @@ func Near(got string, candidates []string) []string {
 	return out
 }
 
-// suggest is the advice for a word that is none of candidates: the nearest
+// Suggest is the advice for a word that is none of candidates: the nearest
 // one, else all of them, joined by sep in the place of %s in all.
-func suggest(got string, candidates []string, all, sep string) string {
+func Suggest(got string, candidates []string, all, sep string) string {
 	if near := Near(got, candidates); len(near) > 0 {
 		return fmt.Sprintf("did you mean %q?", near[0])
 	}
