@@ -102,4 +102,5 @@ func completeFlags(root *cobra.Command) {
 			panic(err) // a flag of that name was never registered
 		}
 	}
+	completeImmutable(root)
 }

@@ -37,8 +37,9 @@ const copyExample = `  imgbuild copy registry.example.com/base/golang:1.27 mirro
 
 // copying is what `imgbuild copy` was asked for.
 type copying struct {
-	platform string
-	plan     bool
+	platform  string
+	plan      bool
+	immutable immutable
 
 	from source.Name
 	to   []address.Reference
@@ -66,6 +67,8 @@ func newCopy(g *global) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&c.platform, "platform", "", "copy the image of this `PLATFORM` only, such as linux/amd64; all unless set")
 	cmd.Flags().BoolVar(&c.plan, "plan", false, "say what would be sent where, and send nothing")
+	c.immutable.register(cmd.Flags())
+	completeImmutable(cmd)
 	if err := cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag was never registered
 	}
@@ -104,6 +107,9 @@ type copied struct {
 	Reference string   `json:"reference"` // NAME[:TAG]@DIGEST
 	Source    string   `json:"source"`
 	Tags      []string `json:"tags"`
+	// Kept are immutable tags that name another image there. They are not in
+	// Tags.
+	Kept      []string `json:"kept,omitempty"`
 	Digest    string   `json:"digest"`
 	Platforms []string `json:"platforms,omitempty"`
 	Size      int64    `json:"size"` // of all blobs, in bytes
@@ -153,6 +159,7 @@ func (c *copying) run(ctx context.Context, g *global) error {
 		}
 		for i, r := range results {
 			if r[0].Reference != "" {
+				g.noteKept(all[i].Images[0].Repository.Name(), r[0].Kept)
 				done = append(done, c.result(src, all[i].Images[0], r[0]))
 			}
 		}
@@ -174,7 +181,7 @@ func (c *copying) destinations(src *source.Source) (all []push.Destination) {
 			tags = []string{to.Tag}
 		}
 		all = append(all, push.Destination{Name: to.String(), Images: []push.Request{{
-			Image: src.Image, Index: src.Index, Repository: to.Repository, Tags: tags,
+			Image: src.Image, Index: src.Index, Repository: to.Repository, Tags: tags, Immutable: c.immutable.Of(tags),
 		}}})
 	}
 	return all
@@ -182,7 +189,7 @@ func (c *copying) destinations(src *source.Source) (all []push.Destination) {
 
 func (c *copying) result(src *source.Source, rq push.Request, r push.Result) copied {
 	return copied{
-		Reference: r.Reference, Source: c.from.String(), Tags: rq.Tags, Digest: r.Digest.String(),
+		Reference: r.Reference, Source: c.from.String(), Tags: without(rq.Tags, r.Kept), Kept: r.Kept, Digest: r.Digest.String(),
 		Platforms: src.Platforms, Size: src.Size, Sent: r.SentBytes, Unchanged: r.Unchanged,
 	}
 }

@@ -22,6 +22,7 @@ type delivery struct {
 	namespace  string
 	instances  []string
 	vpcRefs    bool
+	immutable  immutable
 	outputs    []string
 	load       bool
 
@@ -38,6 +39,7 @@ func (d *delivery) register(f *pflag.FlagSet) {
 	f.StringVar(&d.namespace, "namespace", "", "`NAMESPACE` in the regions' Container Registry")
 	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance `ID`, as crpi-…, or the name of an enterprise instance; one a region, or one for all")
 	f.BoolVar(&d.vpcRefs, "vpc-refs", false, "print references with the VPC host, as templates need them")
+	d.immutable.register(f)
 	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=TYPE,dest=PATH`: oci for an OCI layout (a folder, or a file where PATH ends in .tar), docker for what docker load reads; PATH - is standard output")
 	f.BoolVar(&d.load, "load", false, "load the images into docker or podman")
 }
@@ -123,14 +125,14 @@ func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built
 	if !d.push {
 		var results []result
 		for _, b := range built {
-			results = append(results, b.result(b.definition.Name+":"+b.Tag+"@"+b.digest.String()))
+			results = append(results, b.result(b.definition.Name+":"+b.Tag+"@"+b.digest.String(), nil))
 		}
 		return results, nil
 	}
-	return d.pushAll(ctx, s, built)
+	return d.pushAll(ctx, g, s, built)
 }
 
-func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtImage) ([]result, error) {
+func (d *delivery) pushAll(ctx context.Context, g *global, s *store.Store, built []builtImage) ([]result, error) {
 	targets, stop, err := d.serving(ctx, s)
 	if err != nil {
 		return nil, err
@@ -148,7 +150,10 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 			if err != nil {
 				return nil, err
 			}
-			to.Images = append(to.Images, push.Request{Image: b.image, Index: b.index, Repository: repository, Tags: b.tagsFirst()})
+			to.Images = append(to.Images, push.Request{
+				Image: b.image, Index: b.index, Repository: repository,
+				Tags: b.tagsFirst(), Immutable: d.immutable.Of(b.Tags),
+			})
 		}
 		all = append(all, to)
 	}
@@ -159,10 +164,11 @@ func (d *delivery) pushAll(ctx context.Context, s *store.Store, built []builtIma
 	// What one registry has is a result also where another one failed.
 	pushed, err := p.PushAll(ctx, all)
 	var results []result
-	for _, to := range pushed {
+	for i, to := range pushed {
 		for j, r := range to {
 			if r.Reference != "" {
-				results = append(results, built[j].result(r.Reference))
+				g.noteKept(all[i].Images[j].Repository.Name(), r.Kept)
+				results = append(results, built[j].result(r.Reference, r.Kept))
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 
 	g := &global{stdout: stdout, stderr: stderr}
 	root := newRoot(g)
-	root.SetArgs(args)
+	root.SetArgs(joinImmutable(args))
 	err := root.ExecuteContext(ctx)
 	switch cause := context.Cause(ctx); {
 	case err != nil && cause != nil:

@@ -45,17 +45,22 @@ func (g *global) printPlan(plans []push.DestinationPlan) error {
 }
 
 func (g *global) printImagePlan(i push.ImagePlan) {
-	if len(i.Tags) == 0 && len(i.Blobs) == 0 {
-		fmt.Fprintf(g.stdout, "  %s\n    nothing to do\n", i.Reference)
-		return
-	}
 	fmt.Fprintf(g.stdout, "  %s\n", i.Reference)
+	switch {
+	case i.Refused:
+		fmt.Fprintln(g.stdout, "    refused: every tag names another image and does not move; --immutable none moves them")
+	case len(i.Tags) == 0 && len(i.Blobs) == 0:
+		fmt.Fprintln(g.stdout, "    nothing to do")
+	}
 	for _, b := range i.Blobs {
 		from := ""
 		if b.From != "" {
 			from = " from " + b.From
 		}
 		fmt.Fprintf(g.stdout, "    %-5s  %9s  %s %s%s\n", b.Action, megabytes(b.Size), b.Digest, b.Name, from)
+	}
+	for _, t := range i.Kept {
+		fmt.Fprintf(g.stdout, "    kept   %9s  %s\n", "", t)
 	}
 	for _, t := range i.Tags {
 		fmt.Fprintf(g.stdout, "    tag    %9s  %s\n", "", t)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -62,22 +63,31 @@ type result struct {
 	Version   string   `json:"version"`
 	Variant   string   `json:"variant"`
 	Tags      []string `json:"tags"`
+	// Kept are immutable tags that name another image there. They are not in
+	// Tags.
+	Kept      []string `json:"kept,omitempty"`
 	Digest    string   `json:"digest"`
 	Platforms []string `json:"platforms"`
 	Size      int64    `json:"size"` // compressed, in bytes
 }
 
-func (b builtImage) result(reference string) result {
+func (b builtImage) result(reference string, kept []string) result {
 	return result{
 		Reference: reference,
 		Name:      b.definition.Name,
 		Version:   b.Version,
 		Variant:   b.Variant.Name,
-		Tags:      b.Tags,
+		Tags:      without(b.Tags, kept),
+		Kept:      kept,
 		Digest:    b.digest.String(),
 		Platforms: b.platforms,
 		Size:      b.size,
 	}
+}
+
+// without returns the tags that are not among those kept.
+func without(tags, kept []string) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return slices.Contains(kept, t) })
 }
 
 // printResults prints a reference a line, or all of it as JSON.

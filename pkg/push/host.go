@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/imgbuild/imgbuild/pkg/address"
 )
 
@@ -31,6 +33,15 @@ type host struct {
 
 	mu        sync.Mutex
 	notBefore time.Time
+
+	// readBack has PATH@DIGEST of manifests that were sent and compared, so
+	// that who pushes content first and tags later asks for neither again.
+	readBack sync.Map
+}
+
+func (h *host) wasReadBack(path string, digest v1.Hash) bool {
+	_, ok := h.readBack.Load(path + "@" + digest.String())
+	return ok
 }
 
 func newHost(name string, o *options) *host {

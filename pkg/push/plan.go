@@ -2,12 +2,11 @@ package push
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/imgbuild/imgbuild/pkg/address"
 	"github.com/imgbuild/imgbuild/pkg/content"
 )
 
@@ -35,8 +34,12 @@ type BlobPlan struct {
 type ImagePlan struct {
 	Reference string `json:"reference"`
 	// Tags are those that would move; none and no Blobs: nothing would be done.
-	Tags  []string   `json:"tags,omitempty"`
-	Blobs []BlobPlan `json:"blobs,omitempty"`
+	Tags []string `json:"tags,omitempty"`
+	// Kept are immutable tags that name another image and would stay. Where
+	// Refused is set these are all, and the push would be a *KeptError.
+	Kept    []string   `json:"kept,omitempty"`
+	Refused bool       `json:"refused,omitempty"`
+	Blobs   []BlobPlan `json:"blobs,omitempty"`
 	// Requests is how many a push would make when nothing fails, without those
 	// for tokens.
 	Requests int `json:"requests"`
@@ -74,63 +77,96 @@ func (p *Pusher) Plan(ctx context.Context, ds []Destination) ([]DestinationPlan,
 
 func (p *Pusher) planFor(ctx context.Context, d Destination) (DestinationPlan, error) {
 	plan := DestinationPlan{Name: d.Name}
+	found := make([]*found, len(d.Images))
+	errs := make([]error, len(d.Images))
+	var all sync.WaitGroup
+	for i, r := range d.Images {
+		all.Go(func() {
+			var err error
+			if found[i], err = p.find(ctx, r); err != nil {
+				errs[i] = explain(r.Repository, err)
+			}
+		})
+	}
+	all.Wait()
+	if err := firstOf(errs); err != nil {
+		return plan, err
+	}
 	planned := map[v1.Hash]string{} // where the images before would put blobs
-	for _, r := range d.Images {
-		image, err := p.planImage(ctx, r, planned)
-		if err != nil {
-			return plan, explain(r.Repository, err)
-		}
-		plan.Images = append(plan.Images, image)
+	for i, r := range d.Images {
+		plan.Images = append(plan.Images, p.planImage(r, found[i], planned))
 	}
 	return plan, nil
 }
 
-func (p *Pusher) planImage(ctx context.Context, r Request, planned map[v1.Hash]string) (ImagePlan, error) {
-	for _, t := range r.Tags {
-		if err := address.CheckTag(t); err != nil {
-			return ImagePlan{}, err
+// found is what a registry has of an image.
+type found struct {
+	content *content.Content
+	repo    *repository
+	tags    *tags
+	there   bool   // the root manifest
+	has     []bool // of the content's blobs; empty where the manifest is there
+}
+
+func (p *Pusher) find(ctx context.Context, r Request) (*found, error) {
+	f := &found{}
+	var err error
+	if f.content, f.repo, err = p.prepare(r); err != nil {
+		return nil, err
+	}
+	f.tags, f.there, err = f.repo.standing(ctx, f.content.Root(), r)
+	if err != nil || f.there {
+		if _, refused := errors.AsType[*KeptError](err); refused {
+			return f, nil
 		}
+		return f, err
 	}
-	c, err := content.Of(r.Image, r.Index)
-	if err != nil {
-		return ImagePlan{}, fmt.Errorf("reading the image: %w", err)
+	f.has = make([]bool, len(f.content.Blobs))
+	blobs := make([]int, len(f.has))
+	for i := range blobs {
+		blobs[i] = i
 	}
-	repo := &repository{host: p.host(r.Repository.Host), at: r.Repository}
-	root := c.Root()
-	plan := ImagePlan{Reference: reference(r, root.Digest), Requests: len(r.Tags)}
-	if plan.Tags, err = p.tagsToMove(ctx, repo, root, r.Tags); err != nil {
-		return plan, err
+	return f, each(ctx, blobs, func(ctx context.Context, i int) error {
+		has, err := retry(ctx, p.o, func() (bool, error) { return f.repo.hasBlob(ctx, f.content.Blobs[i].Digest) })
+		f.has[i] = has
+		return err
+	})
+}
+
+func (p *Pusher) planImage(r Request, f *found, planned map[v1.Hash]string) ImagePlan {
+	plan := ImagePlan{
+		Reference: reference(r, f.content.Root().Digest, f.tags.kept), Tags: f.tags.move, Kept: f.tags.kept,
+		Refused: f.tags.error() != nil, Requests: f.tags.all,
 	}
-	if len(plan.Tags) == 0 && len(r.Tags) > 0 {
-		return plan, nil
+	if plan.Refused {
+		return plan
 	}
-	// The manifest is asked for and read back; a tag is set and read back.
-	plan.Requests += 2 + 2*len(plan.Tags)
-	there, err := repo.hasManifest(ctx, root.Digest)
-	if err != nil || there {
-		return plan, err
+	// Only where no tag is right is the manifest asked for.
+	if len(f.tags.move)+len(f.tags.kept) == f.tags.all {
+		plan.Requests++
 	}
-	plan.Requests += len(c.Manifests)
-	for _, b := range c.Blobs {
-		bp, err := p.planBlob(ctx, repo, b, planned)
-		if err != nil {
-			return plan, err
-		}
+	if f.there && len(plan.Tags) == 0 {
+		return plan
+	}
+	// It is read back; a tag is set and read back.
+	plan.Requests += 1 + 2*len(plan.Tags)
+	if f.there {
+		return plan
+	}
+	plan.Requests += len(f.content.Manifests)
+	for i, b := range f.content.Blobs {
+		bp := p.planBlob(f.repo, b, f.has[i], planned)
 		plan.Blobs = append(plan.Blobs, bp)
 		plan.Requests += p.requests(bp)
 		if bp.Action != Keep {
-			planned[b.Digest] = repo.at.Path
+			planned[b.Digest] = f.repo.at.Path
 		}
 	}
-	return plan, nil
+	return plan
 }
 
-func (p *Pusher) planBlob(ctx context.Context, repo *repository, b content.Blob, planned map[v1.Hash]string) (BlobPlan, error) {
+func (p *Pusher) planBlob(repo *repository, b content.Blob, has bool, planned map[v1.Hash]string) BlobPlan {
 	plan := BlobPlan{Digest: b.Digest, Name: b.Name, Size: b.Size, Action: Send}
-	has, err := retry(ctx, p.o, func() (bool, error) { return repo.hasBlob(ctx, b.Digest) })
-	if err != nil {
-		return plan, err
-	}
 	from := p.o.memory.Where(memoryHost(repo), b.Digest)
 	switch {
 	case has:
@@ -140,7 +176,7 @@ func (p *Pusher) planBlob(ctx context.Context, repo *repository, b content.Blob,
 	case len(from) > 0 && from[0] != repo.at.Path:
 		plan.Action, plan.From = Mount, from[0]
 	}
-	return plan, nil
+	return plan
 }
 
 // requests is how many a blob takes: HEAD, and POST to mount, or POST, PATCH

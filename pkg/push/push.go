@@ -49,13 +49,19 @@ type Request struct {
 	// Tags are moved to the image after all of its content is there, in any
 	// order. None: the image is pushed by digest only.
 	Tags []string
+	// Immutable are those of Tags that do not move: where one names another
+	// image it stays. A push that another one overtakes between question and
+	// move is not told from it, but each tag is read back after its move.
+	Immutable []string
 }
 
 // Result says what a push did.
 type Result struct {
-	// Reference is NAME[:TAG]@DIGEST with the first tag.
+	// Reference is NAME[:TAG]@DIGEST with the first tag that is not kept.
 	Reference string
 	Digest    v1.Hash
+	// Kept are immutable tags that name another image and were left, sorted.
+	Kept []string
 	// Unchanged: all was there, tags too, and nothing was sent.
 	Unchanged bool
 	// The image's blobs, by what was done about each. All are zero where the
@@ -75,32 +81,26 @@ func (p *Pusher) Push(ctx context.Context, r Request) (Result, error) {
 }
 
 func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
-	for _, t := range r.Tags {
-		if err := address.CheckTag(t); err != nil {
-			return Result{}, err
-		}
-	}
-	c, err := content.Of(r.Image, r.Index)
+	c, repo, err := p.prepare(r)
 	if err != nil {
-		return Result{}, fmt.Errorf("reading the image: %w", err)
+		return Result{}, err
 	}
-	repo := &repository{host: p.host(r.Repository.Host), at: r.Repository}
 	root := c.Root()
-	res := Result{Digest: root.Digest, Reference: reference(r, root.Digest)}
+	res := Result{Digest: root.Digest}
 
 	step := progress.Start(ctx, "check "+r.Repository.Name(), 0)
-	moved, err := p.tagsToMove(ctx, repo, root, r.Tags)
-	there := err == nil && len(moved) == 0 && len(r.Tags) > 0
-	if err == nil && !there {
-		there, err = repo.hasManifest(ctx, root.Digest)
-	}
-	if err == nil && there && len(moved) == 0 {
+	tags, there, err := repo.standing(ctx, root, r)
+	if err == nil && there && len(tags.move) == 0 {
 		res.Unchanged = true
 		step.Cached()
 	}
 	step.Done(err)
-	if err != nil || res.Unchanged {
+	if err != nil {
 		return res, err
+	}
+	res.Kept, res.Reference = tags.kept, reference(r, root.Digest, tags.kept)
+	if res.Unchanged {
+		return res, nil
 	}
 
 	if !there {
@@ -117,7 +117,7 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 	if err := repo.readBack(ctx, root); err != nil {
 		return res, err
 	}
-	err = each(ctx, moved, func(ctx context.Context, tag string) error {
+	err = each(ctx, tags.move, func(ctx context.Context, tag string) error {
 		if err := repo.putManifest(ctx, root, tag); err != nil {
 			return fmt.Errorf("moving tag %s: %w", tag, err)
 		}
@@ -126,22 +126,18 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 	return res, err
 }
 
-// tagsToMove returns the tags that do not point to the manifest yet.
-func (p *Pusher) tagsToMove(ctx context.Context, repo *repository, m content.Manifest, tags []string) ([]string, error) {
-	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
-	var mu sync.Mutex
-	var moved []string
-	err := each(ctx, tags, func(ctx context.Context, tag string) error {
-		got, err := repo.resolve(ctx, tag)
-		if err == nil && got != m.Digest {
-			mu.Lock()
-			moved = append(moved, tag)
-			mu.Unlock()
+// prepare checks a request and lists what it has to bring.
+func (p *Pusher) prepare(r Request) (*content.Content, *repository, error) {
+	for _, t := range r.Tags {
+		if err := address.CheckTag(t); err != nil {
+			return nil, nil, err
 		}
-		return err
-	})
-	slices.Sort(moved)
-	return moved, err
+	}
+	c, err := content.Of(r.Image, r.Index)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the image: %w", err)
+	}
+	return c, &repository{host: p.host(r.Repository.Host), at: r.Repository}, nil
 }
 
 func (p *Pusher) placeBlobs(ctx context.Context, repo *repository, blobs []content.Blob, res *Result) error {
@@ -177,10 +173,11 @@ func (p *Pusher) host(name string) *host {
 	return h
 }
 
-func reference(r Request, digest v1.Hash) string {
+// reference is NAME[:TAG]@DIGEST with the first tag that is not kept.
+func reference(r Request, digest v1.Hash, kept []string) string {
 	name := r.Repository.Name()
-	if len(r.Tags) > 0 {
-		name += ":" + r.Tags[0]
+	if i := slices.IndexFunc(r.Tags, func(t string) bool { return !slices.Contains(kept, t) }); i >= 0 {
+		name += ":" + r.Tags[i]
 	}
 	return name + "@" + digest.String()
 }

@@ -68,6 +68,9 @@ func (r *repository) resolve(ctx context.Context, ref string) (v1.Hash, error) {
 }
 
 func (r *repository) hasManifest(ctx context.Context, digest v1.Hash) (bool, error) {
+	if r.host.wasReadBack(r.at.Path, digest) {
+		return true, nil
+	}
 	return retry(ctx, r.host.o, func() (bool, error) {
 		res, err := r.host.do(ctx, r.manifestRequest(http.MethodHead, digest.String(), http.StatusOK, http.StatusNotFound))
 		return err == nil && res.status == http.StatusOK, err
@@ -98,8 +101,12 @@ func (r *repository) putManifest(ctx context.Context, m content.Manifest, ref st
 	return err
 }
 
-// readBack fetches the manifest by digest and compares every byte.
+// readBack fetches the manifest by digest and compares every byte, once for all
+// pushes of a Pusher.
 func (r *repository) readBack(ctx context.Context, m content.Manifest) error {
+	if r.host.wasReadBack(r.at.Path, m.Digest) {
+		return nil
+	}
 	res, err := retry(ctx, r.host.o, func() (*response, error) {
 		return r.host.do(ctx, r.manifestRequest(http.MethodGet, m.Digest.String(), http.StatusOK))
 	})
@@ -109,6 +116,7 @@ func (r *repository) readBack(ctx context.Context, m content.Manifest) error {
 	if !bytes.Equal(res.body, m.Raw) {
 		return fmt.Errorf("reading %s back: the registry gives another manifest than it was sent (%d bytes for %d)", m.Digest, len(res.body), len(m.Raw))
 	}
+	r.host.readBack.Store(r.at.Path+"@"+m.Digest.String(), true)
 	return nil
 }
 
