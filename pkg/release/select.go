@@ -1,0 +1,133 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/pkg/definition"
+	"github.com/imgbuild/imgbuild/pkg/lock"
+)
+
+// item is one version and variant of the release.
+type item struct {
+	lock.Selected
+	definition *definition.Loaded
+	lock       *lock.Lock
+	lockFile   []byte // the bytes of lock
+}
+
+// String is NAME:TAG.
+func (i *item) String() string { return i.definition.Name + ":" + i.Tag }
+
+// platformNames are those of the image, in their order.
+func (i *item) platformNames() []string {
+	var names []string
+	for _, p := range i.Platforms {
+		names = append(names, p.Platform)
+	}
+	return names
+}
+
+// Select reads the definitions and locks that c names, with paths relative to
+// folder, and finds the images. Its errors are about what is written.
+func Select(folder string, c *Config) ([]*item, error) {
+	var all []*item
+	loaded := map[string]*item{} // by definition: most of the work is reading locks
+	owner := map[string]string{} // of NAME:TAG
+	for _, wanted := range c.Images {
+		one, ok := loaded[wanted.Definition]
+		if !ok {
+			var err error
+			if one, err = load(folder, wanted.Definition); err != nil {
+				return nil, err
+			}
+			loaded[wanted.Definition] = one
+		}
+		found, err := lock.Select(one.definition.Definition, one.lock, lock.Query{All: true, Platforms: wanted.Platforms})
+		if err != nil {
+			return nil, err
+		}
+		if found, err = wanted.filter(one.definition.Definition, found); err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			i := &item{Selected: s, definition: one.definition, lock: one.lock, lockFile: one.lockFile}
+			for _, tag := range s.Tags {
+				name := i.definition.Name + ":" + tag
+				if other, taken := owner[name]; taken {
+					return nil, fmt.Errorf("%s is in the release twice: from %s and from %s; leave one of them out", name, other, wanted.Definition)
+				}
+				owner[name] = wanted.Definition
+			}
+			all = append(all, i)
+		}
+	}
+	return all, nil
+}
+
+// load reads a definition and its lock.
+func load(folder, ref string) (*item, error) {
+	if isPath(ref) {
+		ref = in(folder, ref)
+		if !isPath(ref) {
+			ref = "./" + ref // a folder may be called like an image inside imgbuild
+		}
+	}
+	d, err := definition.Load(ref)
+	if err != nil {
+		return nil, err
+	}
+	l, err := lock.Load(d)
+	if err != nil {
+		return nil, err
+	}
+	file, err := d.ReadLock()
+	return &item{definition: d, lock: l, lockFile: file}, err
+}
+
+// filter takes those of the versions and variants that are wanted.
+func (w Images) filter(d *definition.Definition, all []lock.Selected) ([]lock.Selected, error) {
+	for _, v := range w.Variants {
+		if d.Variant(v) == nil {
+			return nil, unknown(d.Name+" has no variant", v, each(d.Variants, func(v definition.Variant) string { return v.Name }))
+		}
+	}
+	var versions []string
+	for _, s := range all {
+		versions = append(versions, s.Version, s.Series)
+	}
+	for _, v := range w.Versions {
+		if !slices.Contains(versions, v) {
+			slices.Sort(versions)
+			return nil, unknown(d.Name+" has no version", v, slices.Compact(versions))
+		}
+	}
+	newest := all[0].Version
+	return slices.DeleteFunc(all, func(s lock.Selected) bool {
+		switch {
+		case len(w.Variants) > 0 && !slices.Contains(w.Variants, s.Variant.Name):
+			return true
+		case w.All:
+			return false
+		case len(w.Versions) > 0:
+			return !slices.Contains(w.Versions, s.Version) && !slices.Contains(w.Versions, s.Series)
+		}
+		return s.Version != newest
+	}), nil
+}
+
+func unknown(what, got string, known []string) error {
+	if near := definition.Near(got, known); len(near) > 0 {
+		return fmt.Errorf("%s %q; did you mean %s?", what, got, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%s %q; it has %s", what, got, strings.Join(known, ", "))
+}
+
+func each[T, U any](in []T, f func(T) U) []U {
+	var out []U
+	for _, x := range in {
+		out = append(out, f(x))
+	}
+	return out
+}
