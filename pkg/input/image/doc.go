@@ -7,12 +7,14 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -23,7 +25,13 @@ type options struct {
 	stall     time.Duration
 	tries     int
 	pause     time.Duration
+	fallback  Fallback
 }
+
+// Fallback brings a blob that its registry does not give, for the reason err,
+// into the store, or says why not: err and its own reason. size is in bytes,
+// 0 where it is not known.
+type Fallback func(ctx context.Context, h v1.Hash, size int64, err error) error
 
 // Option changes how images are pulled.
 type Option func(*options) error
@@ -83,6 +91,15 @@ func Patience(stall time.Duration, tries int, pause time.Duration) Option {
 			return fmt.Errorf("a stall of %s, %d tries, pauses from %s", stall, tries, pause)
 		}
 		o.stall, o.tries, o.pause = stall, tries, pause
+		return nil
+	}
+}
+
+// FallBack sets who is asked for blobs that a registry does not give, or all of
+// those that the store lacks when offline.
+func FallBack(f Fallback) Option {
+	return func(o *options) error {
+		o.fallback = f
 		return nil
 	}
 }

@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/imgbuild/imgbuild/pkg/progress"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
@@ -25,10 +23,15 @@ const parallel = 3
 // puller brings manifests and blobs into the store.
 type puller struct {
 	options
-	store  *store.Store
-	remote *remote.Puller
-	gone   string // what to do where the registry does not have it
+	store   *store.Store
+	remote  *connection
+	clients clients
+	gone    string // what to do where the registry does not have it
 }
+
+// connection asks for manifests. It asks a registry once how it wants to be
+// spoken to and remembers the answer, even where that is an error.
+type connection = remote.Puller
 
 func newPuller(st *store.Store, opts []Option) (*puller, error) {
 	o, err := makeOptions(opts)
@@ -40,9 +43,7 @@ func newPuller(st *store.Store, opts []Option) (*puller, error) {
 	return p, err
 }
 
-// connect makes the library's puller, which asks a registry once how it wants
-// to be spoken to and remembers the answer, even where that is an error.
-func (p *puller) connect() (*remote.Puller, error) {
+func (p *puller) connect() (*connection, error) {
 	return remote.NewPuller(remote.WithAuthFromKeychain(p.keychain), remote.WithTransport(guarded{p.transport}),
 		remote.WithRetryBackoff(remote.Backoff{Duration: p.pause, Factor: 2, Jitter: 0.1, Steps: 1}))
 }
@@ -57,11 +58,22 @@ func (p *puller) manifest(ctx context.Context, ref name.Digest) ([]byte, error) 
 	if b, err := p.small(h); err == nil {
 		return b, nil
 	}
+	b, err := p.ask(ctx, ref)
+	if err == nil {
+		return b, p.put(b, h)
+	}
+	if err := p.fallBack(ctx, h, 0, err); err != nil {
+		return nil, err
+	}
+	return p.small(h)
+}
+
+// ask gets a manifest from the registry.
+func (p *puller) ask(ctx context.Context, ref name.Digest) (b []byte, err error) {
 	if p.offline {
 		return nil, offlineError(ref)
 	}
-	var b []byte
-	err = p.retry(ctx, func(ctx context.Context, remote *remote.Puller, _ func()) error {
+	err = p.retry(ctx, func(ctx context.Context, remote *connection, _ func()) error {
 		d, err := remote.Get(ctx, ref)
 		if err == nil {
 			b = d.Manifest
@@ -69,9 +81,9 @@ func (p *puller) manifest(ctx context.Context, ref name.Digest) ([]byte, error) 
 		return err
 	})
 	if err != nil {
-		return nil, p.explain(ref, err)
+		err = p.explain(ref, err)
 	}
-	return b, p.put(b, h)
+	return b, err
 }
 
 // small reads a manifest or config from the store.
@@ -102,55 +114,34 @@ func (p *puller) blobs(ctx context.Context, repo name.Repository, ds []v1.Descri
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for _, d := range unique(ds) {
-		if size, ok := p.store.Has(d.Digest); ok && size == d.Size {
+		if p.has(d) {
 			continue
 		}
-		ref := repo.Digest(d.Digest.String())
-		if p.offline {
-			return offlineError(ref)
-		}
-		g.Go(func() error {
-			step := progress.Start(ctx, "pull "+ref.Name(), d.Size)
-			err := p.retry(ctx, func(ctx context.Context, remote *remote.Puller, alive func()) error {
-				return p.blob(ctx, remote, ref, d, func(n int64) { alive(); step.Add(n) })
-			})
-			step.Done(err)
-			if err != nil {
-				return p.explain(ref, err)
-			}
-			return nil
-		})
+		g.Go(func() error { return p.blob(ctx, repo.Digest(d.Digest.String()), d) })
 	}
 	return g.Wait()
 }
 
-// blob makes one try to download a blob.
-func (p *puller) blob(ctx context.Context, remote *remote.Puller, ref name.Digest, d v1.Descriptor, count func(int64)) error {
-	l, err := remote.Layer(ctx, ref)
-	if err != nil {
+// has says whether the blob is in the store.
+func (p *puller) has(d v1.Descriptor) bool {
+	size, ok := p.store.Has(d.Digest)
+	return ok && size == d.Size
+}
+
+func (p *puller) blob(ctx context.Context, ref name.Digest, d v1.Descriptor) error {
+	err := offlineError(ref)
+	if !p.offline {
+		err = p.pull(ctx, ref, d)
+	}
+	return p.fallBack(ctx, d.Digest, d.Size, err)
+}
+
+// fallBack asks the other place for what the registry does not give.
+func (p *puller) fallBack(ctx context.Context, h v1.Hash, size int64, err error) error {
+	if err == nil || p.fallback == nil || ctx.Err() != nil {
 		return err
 	}
-	r, err := l.Compressed()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	w, err := p.store.Create()
-	if err != nil {
-		return err
-	}
-	defer w.Discard()
-	tooBig := fmt.Errorf("the registry sends more than the %d bytes that the manifest states", d.Size)
-	n, err := io.Copy(w, &counting{r: &limited{ReadCloser: r, left: d.Size, err: tooBig}, count: count})
-	if err == nil && n != d.Size {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		count(-n) // for the progress of the next try
-		return err
-	}
-	_, err = w.Commit(d.Digest)
-	return err
+	return p.fallback(ctx, h, size, err)
 }
 
 func unique(ds []v1.Descriptor) []v1.Descriptor {
@@ -165,23 +156,32 @@ func unique(ds []v1.Descriptor) []v1.Descriptor {
 
 var errStalled = errors.New("the registry sent nothing for too long")
 
+// maxFruitful bounds how often a registry that gives some bytes and then drops
+// is asked, as a multiple of the fruitless tries.
+const maxFruitful = 20
+
 // retry tries several times, again with a new connection to the registry. Each
-// try is given a context that ends when alive was not called for too long.
-func (p *puller) retry(ctx context.Context, try func(ctx context.Context, remote *remote.Puller, alive func()) error) error {
-	pause, remote := p.pause, p.remote
+// try is given a context that ends when alive was not called for too long. One
+// that has brought something does not count among the tries.
+func (p *puller) retry(ctx context.Context, try func(ctx context.Context, remote *connection, alive func()) error) error {
+	pause, remote, fruitless := p.pause, p.remote, 0
 	for n := 1; ; n++ {
+		gained := false
 		err := func() error {
 			ctx, cancel := context.WithCancelCause(ctx)
 			defer cancel(nil)
 			timer := time.AfterFunc(p.stall, func() { cancel(errStalled) })
 			defer timer.Stop()
-			err := try(ctx, remote, func() { timer.Reset(p.stall) })
+			err := try(ctx, remote, func() { timer.Reset(p.stall); gained = true })
 			if err != nil && context.Cause(ctx) != nil {
 				return context.Cause(ctx)
 			}
 			return err
 		}()
-		if err == nil || ctx.Err() != nil || n >= p.tries || final(err) {
+		if fruitless++; gained {
+			fruitless, pause = 0, p.pause
+		}
+		if err == nil || ctx.Err() != nil || fruitless >= p.tries || n >= p.tries*maxFruitful || final(err) {
 			return err
 		}
 		select {
@@ -198,18 +198,10 @@ func (p *puller) retry(ctx context.Context, try func(ctx context.Context, remote
 
 // final says whether asking again is useless.
 func final(err error) bool {
+	if errors.As(err, new(fatal)) {
+		return true
+	}
 	var t *transport.Error
 	return errors.As(err, &t) && t.StatusCode >= 400 && t.StatusCode < 500 &&
 		t.StatusCode != http.StatusTooManyRequests && t.StatusCode != http.StatusRequestTimeout
-}
-
-type counting struct {
-	r     io.Reader
-	count func(int64)
-}
-
-func (c *counting) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.count(int64(n))
-	return n, err
 }

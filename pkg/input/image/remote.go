@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -37,7 +36,7 @@ func (r *Remote) Resolve(ctx context.Context, tag name.Tag) (name.Digest, error)
 		return name.Digest{}, fmt.Errorf("where the tag %s points to is not known offline; name the image by digest, or run without --offline", tag)
 	}
 	var d name.Digest
-	err := r.p.retry(ctx, func(ctx context.Context, remote *remote.Puller, _ func()) error {
+	err := r.p.retry(ctx, func(ctx context.Context, remote *connection, _ func()) error {
 		// GET, since the digest that HEAD reports is an optional header.
 		got, err := remote.Get(ctx, tag)
 		if err == nil {
