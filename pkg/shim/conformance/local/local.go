@@ -11,13 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/imgbuild/imgbuild/pkg/container/netns"
 	"github.com/imgbuild/imgbuild/pkg/shim/conformance"
 )
 
@@ -69,7 +67,7 @@ func (i *instance) start(ctx context.Context, s Subject, c conformance.Case) err
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS, Setpgid: true,
 	}
-	if err := inNewNetwork(func(network *os.File) error { i.network = network; return i.cmd.Start() }); err != nil {
+	if err := netns.New(func(network *os.File) error { i.network = network; return i.cmd.Start() }); err != nil {
 		return err
 	}
 	go func() {
@@ -99,44 +97,6 @@ func place(path string, f conformance.File) error {
 	return os.WriteFile(path, b, f.Mode)
 }
 
-// inNewNetwork calls f on a thread in a network namespace that has nothing but
-// loopback; processes that f starts are in it.
-func inNewNetwork(f func(network *os.File) error) error {
-	failed := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine.
-		runtime.LockOSThread()
-		failed <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("making a network namespace (needs root): %w", err)
-			}
-			if err := loopbackUp(); err != nil {
-				return fmt.Errorf("setting loopback up: %w", err)
-			}
-			network, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
-			if err != nil {
-				return err
-			}
-			return f(network)
-		}()
-	}()
-	return <-failed
-}
-
-func loopbackUp() error {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	r, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
-}
-
 // instance is a running container.
 type instance struct {
 	dir     string
@@ -146,24 +106,7 @@ type instance struct {
 }
 
 func (i *instance) Dial(ctx context.Context, port int) (net.Conn, error) {
-	type answer struct {
-		conn net.Conn
-		err  error
-	}
-	c := make(chan answer)
-	go func() {
-		// A socket belongs to the network of the thread that makes it. The
-		// thread is never unlocked, so nobody else gets it.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(i.network.Fd()), unix.CLONE_NEWNET); err != nil {
-			c <- answer{nil, fmt.Errorf("entering the container's network: %w", err)}
-			return
-		}
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-		c <- answer{conn, err}
-	}()
-	a := <-c
-	return a.conn, a.err
+	return netns.Dial(ctx, i.network, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 func (i *instance) Signal(s syscall.Signal) error { return i.cmd.Process.Signal(s) }
