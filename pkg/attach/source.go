@@ -24,8 +24,7 @@ const (
 
 // SourceImage is the attachment with the source of an image, a definition's
 // folder with its lock, in one layer. files are contents by slash-separated
-// path, as definition.Loaded.SourceFiles has them. The same files give the same
-// bytes.
+// path, as definition.Loaded.Folder has them. The same files give the same bytes.
 func SourceImage(files map[string][]byte) (v1.Image, error) {
 	packed, err := pack(files)
 	if err != nil {

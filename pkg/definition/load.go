@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +16,6 @@ import (
 
 // FileName is the name of a definition in its folder.
 const FileName = "image.yaml"
-
-// LockName is the name of the lock beside it.
-const LockName = "image.lock"
 
 // MaxFile is the size in bytes that a lock and each file taken along by a
 // definition may have.
@@ -34,7 +30,6 @@ type Loaded struct {
 	Dir string
 
 	dir  fs.FS
-	text []byte // of the definition
 	lock string
 }
 
@@ -82,7 +77,7 @@ func load(ref string, dir fs.FS, folder, shown, file string) (*Loaded, error) {
 		return nil, err
 	}
 	ext := filepath.Ext(file)
-	return &Loaded{Definition: d, Ref: ref, Dir: folder, dir: dir, text: data, lock: strings.TrimSuffix(file, ext) + ".lock"}, nil
+	return &Loaded{Definition: d, Ref: ref, Dir: folder, dir: dir, lock: strings.TrimSuffix(file, ext) + ".lock"}, nil
 }
 
 // LockPath is where the definition's lock lies: image.lock beside image.yaml.
@@ -99,23 +94,6 @@ func (l *Loaded) ReadLock() ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d bytes", l.LockPath(), MaxFile)
 	}
 	return data, err
-}
-
-// SourceFiles are the contents of all files that an image is built from, by
-// slash-separated path: the definition as image.yaml, its lock as image.lock,
-// and what `files` layers take from beside it. In a folder of their own they
-// are the same definition again.
-func (l *Loaded) SourceFiles() (map[string][]byte, error) {
-	files := maps.Clone(l.Files)
-	if files == nil {
-		files = map[string][]byte{}
-	}
-	locked, err := l.ReadLock()
-	if err != nil {
-		return nil, err
-	}
-	files[FileName], files[LockName] = l.text, locked
-	return files, nil
 }
 
 // read reads at most limit bytes of a regular file.
