@@ -33,6 +33,9 @@ type auth struct {
 	login  *Login           // config is made from it; nil: config is the keychain's
 	renew  time.Time        // when login is made anew; zero is never
 	tokens map[string]token // by scopes
+	// asking has what is closed when a token that is being asked for is there,
+	// or is not to be had, by scopes.
+	asking map[string]chan struct{}
 }
 
 type token struct {
@@ -40,7 +43,9 @@ type token struct {
 	expires time.Time
 }
 
-func newAuth(h *host) *auth { return &auth{host: h, tokens: map[string]token{}} }
+func newAuth(h *host) *auth {
+	return &auth{host: h, tokens: map[string]token{}, asking: map[string]chan struct{}{}}
+}
 
 // header is what requests of these scopes carry, "" while nobody asked.
 func (a *auth) header(ctx context.Context, scopes []string) (string, error) {
@@ -69,10 +74,25 @@ func (a *auth) headerLocked(ctx context.Context, scopes []string) (string, error
 	if t, ok := a.tokens[key]; ok && time.Now().Before(t.expires) {
 		return t.header, nil
 	}
+	if there, busy := a.asking[key]; busy {
+		if err := a.unlocked(func() error { return waitFor(ctx, there) }); err != nil {
+			return "", err
+		}
+		return a.headerLocked(ctx, scopes)
+	}
+	there := make(chan struct{})
+	a.asking[key] = there
+	defer func() {
+		delete(a.asking, key)
+		close(there)
+	}()
+	login := a.login
 	t, err := a.exchange(ctx, scopes)
-	if e, ok := errors.AsType[*transport.Error](err); ok && refusesLogin(e) && a.login != nil {
+	if e, ok := errors.AsType[*transport.Error](err); ok && refusesLogin(e) && login != nil {
 		// Perhaps it ended before its time.
-		a.forget()
+		if a.login == login {
+			a.forget()
+		}
 		if err := a.resolve(ctx); err != nil {
 			return "", err
 		}
@@ -83,6 +103,22 @@ func (a *auth) headerLocked(ctx context.Context, scopes []string) (string, error
 	}
 	a.tokens[key] = t
 	return t.header, nil
+}
+
+// unlocked runs f, which takes long, while others may use a.
+func (a *auth) unlocked(f func() error) error {
+	a.mu.Unlock()
+	defer a.mu.Lock()
+	return f()
+}
+
+func waitFor(ctx context.Context, there <-chan struct{}) error {
+	select {
+	case <-there:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // challenged answers a 401 to a request that carried the header used.
@@ -112,7 +148,7 @@ func (a *auth) challenged(ctx context.Context, e *Error, scopes []string, used s
 	return a.headerLocked(ctx, scopes)
 }
 
-func (a *auth) anonymous() bool { return *a.config == authn.AuthConfig{} }
+func (a *auth) anonymous() bool { return a.config != nil && *a.config == authn.AuthConfig{} }
 
 func (a *auth) none() error {
 	why := fmt.Sprintf("%s wants credentials and the docker configuration has none for it; run `docker login %[1]s`", a.host.name)
@@ -154,7 +190,8 @@ func (a *auth) registry() (name.Registry, error) {
 	return name.NewRegistry(a.host.name, opts...)
 }
 
-// exchange gets a token. Its errors are for exchangeError.
+// exchange gets a token; others may use a meanwhile. Its errors are for
+// exchangeError.
 func (a *auth) exchange(ctx context.Context, scopes []string) (token, error) {
 	reg, err := a.registry()
 	if err != nil {
@@ -163,8 +200,13 @@ func (a *auth) exchange(ctx context.Context, scopes []string) (token, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tokenPatience, &stalledError{where: "the token service of " + a.host.name, patience: tokenPatience})
 	defer cancel()
 	got := time.Now()
-	t, err := transport.Exchange(ctx, reg, authn.FromConfig(*a.config), a.host.o.transport, scopes,
-		&transport.Challenge{Scheme: a.asked.scheme, Parameters: a.asked.params, Insecure: !a.host.https.Load()})
+	config, asked := *a.config, *a.asked
+	var t *transport.Token
+	err = a.unlocked(func() (err error) {
+		t, err = transport.Exchange(ctx, reg, authn.FromConfig(config), a.host.o.transport, scopes,
+			&transport.Challenge{Scheme: asked.scheme, Parameters: asked.params, Insecure: !a.host.https.Load()})
+		return err
+	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return token{}, cause
 	}
@@ -212,7 +254,7 @@ func (a *auth) exchangeError(ctx context.Context, err error) error {
 		return &Error{Method: http.MethodGet, URL: realm, Status: te.StatusCode}
 	}
 	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return &unreachableError{where: realm, err: ue.Err}
+		return &unreachableError{where: realm, err: ue.Err, met: a.host.known.Load()}
 	}
 	// HTTP/2's own error has a type that net/http does not show.
 	if errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "stream error: ") {

@@ -108,6 +108,7 @@ func (e *Error) tlsWanted() bool {
 type unreachableError struct {
 	where string
 	err   error
+	met   bool // the registry has answered before
 }
 
 func (e *unreachableError) Error() string { return fmt.Sprintf("asking %s: %v", e.where, e.err) }

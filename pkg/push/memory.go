@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -33,9 +34,18 @@ func (noMemory) Upload(string, v1.Hash) string     { return "" }
 func (noMemory) PutUpload(string, v1.Hash, string) {}
 
 // StoreMemory keeps the memory as records of the store.
-func StoreMemory(s *store.Store) Memory { return &storeMemory{s: s} }
+func StoreMemory(s *store.Store) Memory {
+	s.SweepRecords(uploadKind, uploadAge)
+	return &storeMemory{s: s}
+}
 
-const memoryKind = "blob-locations"
+const (
+	memoryKind = "blob-locations"
+	uploadKind = "blob-uploads"
+	// uploadAge is when no registry knows an upload any more: the CNCF
+	// distribution server purges those of a week.
+	uploadAge = 14 * 24 * time.Hour
+)
 
 type storeMemory struct{ s *store.Store }
 
@@ -51,8 +61,6 @@ func (m *storeMemory) Put(host string, blob v1.Hash, repositories []string) {
 	_ = m.s.PutRecord(memoryKind, host+" "+blob.String(), repositories)
 }
 
-const uploadKind = "blob-uploads"
-
 func (m *storeMemory) Upload(name string, blob v1.Hash) string {
 	var location string
 	if ok, err := m.s.Record(uploadKind, name+" "+blob.String(), &location); err != nil || !ok {
@@ -62,6 +70,10 @@ func (m *storeMemory) Upload(name string, blob v1.Hash) string {
 }
 
 func (m *storeMemory) PutUpload(name string, blob v1.Hash, location string) {
+	if location == "" {
+		_ = m.s.RemoveRecord(uploadKind, name+" "+blob.String())
+		return
+	}
 	_ = m.s.PutRecord(uploadKind, name+" "+blob.String(), location)
 }
 

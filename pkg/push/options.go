@@ -44,7 +44,8 @@ func newOptions(opts []Option) (*options, error) {
 	}
 	if o.transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = o.slots
+		t.MaxIdleConnsPerHost = o.slots + 1 // and the one for manifests
+		t.MaxIdleConns = 0                  // however many registries there are
 		t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 		// A blob goes through as large pieces as one read of its source gives.
 		t.WriteBufferSize = 64 << 10

@@ -36,7 +36,7 @@ func (p *Pusher) place(ctx context.Context, repo *repository, b content.Blob) (h
 	meter := &meter{step: step}
 	u := p.upload(repo, b, meter)
 	tries := 0
-	got, err := retry(ctx, p.o, func() (how, error) {
+	got, err := retryWhile(ctx, p.o, func() int64 { return u.best }, func() (how, error) {
 		tries++
 		var from []string
 		if tries <= mountTries && u.at == 0 {

@@ -64,7 +64,7 @@ func (h *host) do(ctx context.Context, rq *request) (*response, error) {
 		h.pace.tooMany(time.Now())
 	}
 	if e != nil && e.RetryAfter > 0 {
-		h.pause(e.RetryAfter)
+		h.pause(ctx, e)
 	}
 	return res, err
 }
@@ -155,19 +155,20 @@ func (h *host) send(ctx context.Context, rq *request, authorization string) (*re
 
 	res, err := h.client.Do(req)
 	if err != nil {
-		return nil, sendError(ctx, src, u, err)
+		return nil, h.sendError(ctx, src, u, err)
 	}
 	defer res.Body.Close()
 	dog.kick()
 	limit := max(rq.limit, 64<<10)
 	b, err := io.ReadAll(io.LimitReader(&kicking{res.Body, dog}, limit+1))
 	if err != nil {
-		return nil, sendError(ctx, src, u, err)
+		return nil, h.sendError(ctx, src, u, err)
 	}
-	if int64(len(b)) > limit {
+	wanted := slices.Contains(rq.ok, res.StatusCode)
+	if int64(len(b)) > limit && wanted {
 		return nil, fmt.Errorf("%s answers more than %d bytes, which is more than belongs there", plainURL(u), limit)
 	}
-	if !slices.Contains(rq.ok, res.StatusCode) {
+	if !wanted {
 		return nil, newError(rq.method, u, res, b)
 	}
 	return &response{status: res.StatusCode, url: res.Request.URL, header: res.Header, body: b}, nil
@@ -181,7 +182,7 @@ func (rq *request) progress(n int) {
 
 // sendError is the reason a request got no answer, without what the URL's
 // query holds.
-func sendError(ctx context.Context, src *source, u *url.URL, err error) error {
+func (h *host) sendError(ctx context.Context, src *source, u *url.URL, err error) error {
 	if e := src.err(); e != nil {
 		return e
 	}
@@ -195,5 +196,5 @@ func sendError(ctx context.Context, src *source, u *url.URL, err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	return &unreachableError{where: plainURL(u), err: err}
+	return &unreachableError{where: plainURL(u), err: err, met: h.known.Load()}
 }

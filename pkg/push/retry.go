@@ -12,14 +12,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// dialTries is how often a host that takes no connections is tried: it may be
-// starting, but most likely there is none.
+// dialTries is how often a host is tried that takes no connections and never
+// did: it may be starting, but most likely there is none.
 const dialTries = 4
 
 // triedError adds how long it was tried.
 type triedError struct {
 	err     error
-	tries   int
+	tries   uint
 	elapsed time.Duration
 }
 
@@ -31,37 +31,64 @@ func (e *triedError) Unwrap() error { return e.err }
 // retry runs op until it succeeds, fails for good, or has failed too often.
 // Between tries it waits as the registry asks, else longer each time.
 func retry[T any](ctx context.Context, o *options, op func() (T, error)) (T, error) {
-	start, tries := time.Now(), 0
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval = 200 * time.Millisecond
-	wait.Multiplier = 1.7
-	wait.MaxInterval = 20 * time.Second
-	v, err := backoff.Retry(ctx, func() (T, error) {
+	return retryWhile(ctx, o, func() int64 { return 0 }, op)
+}
+
+// retryWhile is retry for work that advances: while far says more than it did,
+// neither the tries nor the time count.
+func retryWhile[T any](ctx context.Context, o *options, far func() int64, op func() (T, error)) (T, error) {
+	pauses := newPauses()
+	start, tries, best := time.Now(), uint(0), far()
+	for {
 		tries++
 		v, err := op()
 		switch {
 		case err == nil:
 			return v, nil
 		case ctx.Err() != nil:
-			return v, backoff.Permanent(context.Cause(ctx))
-		case !temporary(err), notDialled(err) && tries >= dialTries:
-			return v, backoff.Permanent(err)
+			return v, context.Cause(ctx)
 		}
+		if at := far(); at > best {
+			pauses = newPauses()
+			start, tries, best = time.Now(), 1, at
+		}
+		pause := pauses.NextBackOff()
 		if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
-			err = errors.Join(err, &backoff.RetryAfterError{Duration: e.RetryAfter})
+			pause = e.RetryAfter
 		}
-		return v, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(o.tries), backoff.WithMaxElapsedTime(o.giveUp))
-	if err == nil {
-		return v, nil
+		elapsed := time.Since(start)
+		switch {
+		case !temporary(err), notMet(err) && tries >= dialTries, tries >= o.tries, elapsed+pause > o.giveUp:
+			if tries > 1 {
+				err = &triedError{err: err, tries: tries, elapsed: elapsed}
+			}
+			return v, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return v, err
+		}
 	}
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		err = j.Unwrap()[0] // the registry's error without the wait it asked for
+}
+
+func newPauses() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 200 * time.Millisecond
+	b.Multiplier = 1.7
+	b.MaxInterval = 20 * time.Second
+	b.Reset()
+	return b
+}
+
+// sleep waits, or returns the reason that the context ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	if tries > 1 && ctx.Err() == nil {
-		err = &triedError{err: err, tries: tries, elapsed: time.Since(start)}
-	}
-	return v, err
 }
 
 // temporary says that trying again may help.
@@ -93,7 +120,12 @@ func temporary(err error) bool {
 	return !errors.Is(err, http.ErrSchemeMismatch)
 }
 
-func notDialled(err error) bool {
+// notMet says that a host takes no connection and never answered in this run.
+func notMet(err error) bool {
+	u, ok := errors.AsType[*unreachableError](err)
+	if !ok || u.met {
+		return false
+	}
 	e, ok := errors.AsType[*net.OpError](err)
 	return ok && e.Op == "dial"
 }

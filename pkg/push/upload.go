@@ -37,6 +37,8 @@ type upload struct {
 	// upload has begun; at is how many bytes it holds then.
 	location *url.URL
 	at       int64
+	// best is the most that the registry ever held of it.
+	best int64
 	// unsure: the last request failed, so that the registry is asked first
 	// what it holds.
 	unsure bool
@@ -59,6 +61,11 @@ type upload struct {
 // run sends what the registry does not hold. Where a try got further than the
 // one before, the next follows at once; else the error is returned.
 func (u *upload) run(ctx context.Context) error {
+	done, err := u.repo.host.uploading(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	defer u.cursor.close()
 	if err := u.cursor.open(ctx, u.blob); err != nil {
 		return err
@@ -66,6 +73,7 @@ func (u *upload) run(ctx context.Context) error {
 	for {
 		before := u.at
 		err := u.try(ctx)
+		u.best = max(u.best, u.at)
 		if err == nil {
 			u.remember("")
 			return nil

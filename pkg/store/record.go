@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // record is the file of one record: the key is kept to be compared, and a hash
@@ -57,6 +58,20 @@ func (s *Store) PutRecord(kind, key string, value any) error {
 		return fmt.Errorf("writing the %s record to the store: %w", kind, s.explain(err))
 	}
 	return nil
+}
+
+// RemoveRecord removes the record of that kind and key, if there is one.
+func (s *Store) RemoveRecord(kind, key string) error {
+	if err := os.Remove(s.recordPath(kind, key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the %s record from the store: %w", kind, err)
+	}
+	return nil
+}
+
+// SweepRecords removes the records of that kind that nobody wrote for so long.
+// What cannot be removed stays.
+func (s *Store) SweepRecords(kind string, age time.Duration) {
+	sweepDir(filepath.Join(s.root, "records", kind), time.Now().Add(-age))
 }
 
 func (s *Store) writeRecord(path string, b []byte) error {

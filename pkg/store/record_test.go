@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -82,4 +83,35 @@ func TestRecordBitFlip(t *testing.T) {
 			t.Errorf("%q: %t, %v", cut, ok, err)
 		}
 	}
+}
+
+func TestRecordsGo(t *testing.T) {
+	s := open(t)
+	for _, key := range []string{"a", "b"} {
+		if err := s.PutRecord("upload", key, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the second time it is gone already
+		if err := s.RemoveRecord("upload", "a"); err != nil {
+			t.Error(err)
+		}
+	}
+	var got string
+	if ok, err := s.Record("upload", "a", &got); ok || err != nil {
+		t.Errorf("a removed record: %t, %v", ok, err)
+	}
+	s.SweepRecords("upload", time.Hour)
+	if ok, _ := s.Record("upload", "b", &got); !ok {
+		t.Error("a young record was swept")
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(s.recordPath("upload", "b"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	s.SweepRecords("upload", time.Hour)
+	if ok, _ := s.Record("upload", "b", &got); ok {
+		t.Error("an old record is still there")
+	}
+	left(t, s)
 }
