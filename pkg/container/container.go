@@ -1,0 +1,202 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/pkg/container/netns"
+)
+
+var errEnded = errors.New("the container has ended")
+
+// Container is one that was started. Its methods may be called by any
+// goroutine, but none after Close.
+type Container struct {
+	first  first
+	output chan struct{} // closed when the output is through
+	copied string        // a copy of the image, to be removed
+	group  string        // a control group, to be removed
+}
+
+// first is the first process of a container.
+type first interface {
+	first() int // its number on this machine
+	signal(syscall.Signal) error
+	ended() <-chan struct{}
+	status() int // once it has ended
+	dial(ctx context.Context, network, addr string) (net.Conn, error)
+	close()
+}
+
+// direct makes a process of ours a first.
+type direct struct{ *process }
+
+func (d direct) first() int             { return d.cmd.Process.Pid }
+func (d direct) ended() <-chan struct{} { return d.process.ended }
+
+func (d direct) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return netns.Dial(ctx, d.net, network, addr)
+}
+
+// withoutOverlay remembers that this machine has no overlayfs for us.
+var withoutOverlay atomic.Bool
+
+// Start starts a container. It returns when the image's entrypoint runs, not
+// when anything listens. The context is for the start alone. Errors wrap
+// ErrUnavailable where this machine does not let imgbuild do it.
+func Start(ctx context.Context, s Spec) (*Container, error) {
+	set, err := s.setup()
+	if err != nil {
+		return nil, fmt.Errorf("starting a container: %w", err)
+	}
+	c, err := s.start(ctx, set, withoutOverlay.Load())
+	if err != nil && set.Copy == "" && strings.Contains(err.Error(), errNoOverlay) {
+		withoutOverlay.Store(true)
+		c, err = s.start(ctx, set, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting a container: %w", err)
+	}
+	return c, nil
+}
+
+func (s Spec) start(ctx context.Context, set *setup, copied bool) (c *Container, err error) {
+	c = &Container{output: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.tidy())
+		}
+	}()
+	if copied {
+		if c.copied, err = s.Rootfs.duplicate(ctx); err != nil {
+			return nil, err
+		}
+		set.Copy = c.copied
+	}
+	privileged := Privileged()
+	set.Nested = !privileged || inUserNamespace()
+	file, err := inMemory(set)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	std, wires, err := s.wire()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		closeAll(append(std[:], wires.ours()...))
+		return nil, context.Cause(ctx)
+	}
+	if privileged {
+		var p *process
+		if p, err = startProcess(file, std, s.limit(c)); err == nil {
+			c.first = direct{p}
+		}
+	} else {
+		var n *nest
+		if n, err = theNest(); err == nil {
+			var p *nested
+			if p, err = n.start(file, std); err == nil {
+				c.first = p
+			}
+		}
+	}
+	closeAll(std[:])
+	if err != nil {
+		closeAll(wires.ours())
+		return nil, err
+	}
+	go c.copy(wires)
+	return c, nil
+}
+
+// inMemory writes the setup to a file that has no name.
+func inMemory(s *setup) (*os.File, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("setup", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making a file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "setup")
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Dial connects to a TCP port of the container on 127.0.0.1.
+func (c *Container) Dial(ctx context.Context, port int) (net.Conn, error) {
+	return c.first.dial(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
+// Signal sends a signal to the container's first process.
+func (c *Container) Signal(s syscall.Signal) error {
+	if err := c.first.signal(s); err != nil {
+		return fmt.Errorf("sending %s to the container: %w", s, err)
+	}
+	return nil
+}
+
+// outputPatience is how long the output of a container that has ended may take
+// to get through.
+const outputPatience = 2 * time.Second
+
+// Wait returns the container's exit code, 128+n after signal n, once it has
+// ended and its output is through. Output that its reader does not take within
+// 2 s of the end is not waited for.
+func (c *Container) Wait(ctx context.Context) (code int, err error) {
+	select {
+	case <-c.first.ended():
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	select {
+	case <-c.output:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	case <-time.After(outputPatience):
+	}
+	return c.first.status(), nil
+}
+
+// Close kills the container, waits for its end, and removes what it left.
+func (c *Container) Close() error {
+	c.first.close()
+	select {
+	case <-c.output:
+	case <-time.After(outputPatience):
+	}
+	return c.tidy()
+}
+
+func (c *Container) tidy() error {
+	var err error
+	if c.copied != "" {
+		err = removeAll(c.copied)
+	}
+	if c.group != "" {
+		err = errors.Join(err, removeGroup(c.group))
+	}
+	return err
+}

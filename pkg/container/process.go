@@ -1,0 +1,128 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/pkg/container/netns"
+)
+
+// process is the first process of a container, started by this process, which
+// has the rights to.
+type process struct {
+	cmd *exec.Cmd
+	// handle is a pidfd: signals through it never reach another process that
+	// got the number.
+	handle int
+	net    *os.File
+	ended  chan struct{} // closed; then cmd.ProcessState is there
+}
+
+// startProcess starts a container of that setup with these standard files. It
+// returns when the image's entrypoint runs. enter is called with the number of
+// the process before that, where it is not nil.
+func startProcess(setup *os.File, std [3]*os.File, enter func(pid int) error) (*process, error) {
+	ours, theirs, err := socketPair(unix.SOCK_STREAM)
+	if err != nil {
+		return nil, err
+	}
+	defer ours.Close()
+	p := &process{handle: -1, ended: make(chan struct{})}
+	p.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{initName}, Env: []string{}, Dir: "/",
+		Stdin: std[0], Stdout: std[1], Stderr: std[2], ExtraFiles: []*os.File{theirs, setup},
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+			Setsid:     true, Pdeathsig: syscall.SIGKILL, PidFD: &p.handle,
+		},
+	}
+	err = spawn(p.cmd.Start)
+	theirs.Close()
+	if err != nil {
+		return nil, fmt.Errorf("making namespaces: %w", err)
+	}
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // the state has it
+	}()
+	if err := p.letGo(ours, enter); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// letGo tells the process to go on and waits until it is the entrypoint.
+func (p *process) letGo(control *os.File, enter func(int) error) (err error) {
+	if p.net, err = netns.Open(p.cmd.Process.Pid); err != nil {
+		return fmt.Errorf("opening the container's network: %w", err)
+	}
+	if enter != nil {
+		if err := enter(p.cmd.Process.Pid); err != nil {
+			return err
+		}
+	}
+	if _, err := control.Write([]byte{1}); err != nil {
+		return fmt.Errorf("the container ended before it began: %w", err)
+	}
+	said, err := io.ReadAll(io.LimitReader(control, 64<<10))
+	if err != nil {
+		return err
+	}
+	if len(said) > 0 { // else exec(2) closed its end
+		return errors.New(string(said))
+	}
+	return nil
+}
+
+func (p *process) signal(s syscall.Signal) error {
+	return unix.PidfdSendSignal(p.handle, s, nil, 0)
+}
+
+// status is a shell's exit code, once the process has ended.
+func (p *process) status() int {
+	w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && w.Signaled() {
+		return 128 + int(w.Signal())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// close kills the process, with which Linux ends all others of its namespace,
+// and waits for its end.
+func (p *process) close() {
+	_ = p.signal(syscall.SIGKILL) // it may have ended
+	<-p.ended
+	if p.net != nil {
+		p.net.Close()
+	}
+	unix.Close(p.handle)
+}
+
+// spawner runs functions on a thread of its own that lives as long as this
+// process: a child that is to die with its parent dies with the thread which
+// started it (PR_SET_PDEATHSIG in prctl(2)), and Go ends threads.
+var spawner = sync.OnceValue(func() chan<- func() {
+	c := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range c {
+			f()
+		}
+	}()
+	return c
+})
+
+func spawn(f func() error) error {
+	failed := make(chan error, 1)
+	spawner() <- func() { failed <- f() }
+	return <-failed
+}

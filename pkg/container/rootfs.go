@@ -1,0 +1,204 @@
+package container
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/imgbuild/imgbuild/pkg/progress"
+	"github.com/imgbuild/imgbuild/pkg/store"
+)
+
+// Rootfs are the files of an image, unpacked in the store. Nobody writes to
+// them: containers have a top of their own.
+//
+//	rootfs/<id>/fs      the files
+//	rootfs/<id>/base    an empty folder, to mount on
+//	rootfs/<id>.use     locked shared by whoever uses them
+//
+// <id> stands for the layers, and for whether the owners of files are kept.
+type Rootfs struct {
+	store  *store.Store
+	dir    string
+	config v1.Config
+	use    *flock.Flock
+}
+
+// unusedAge is how long files stay that nobody has used.
+const unusedAge = 14 * 24 * time.Hour
+
+// Unpack returns the image's files, unpacked once however many processes ask.
+// Layers are compared with their diffIDs. Close it after use.
+func Unpack(ctx context.Context, s *store.Store, img v1.Image) (*Rootfs, error) {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading the image's configuration: %w", err)
+	}
+	id := rootfsID(file.RootFS.DiffIDs)
+	r := &Rootfs{store: s, dir: filepath.Join(s.Root(), "rootfs", id), config: file.Config}
+	if err := os.MkdirAll(filepath.Dir(r.dir), 0o755); err != nil {
+		return nil, fmt.Errorf("unpacking the image: %w", s.Explain(err))
+	}
+	step := progress.Start(ctx, "unpack "+id[:12], 0)
+	err = r.unpack(ctx, img, file.RootFS.DiffIDs, step)
+	step.Done(err)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking the image: %w", s.Explain(err))
+	}
+	return r, nil
+}
+
+func rootfsID(layers []v1.Hash) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "rootfs 1 owners=%t uid=%d\n", owners(), os.Geteuid())
+	for _, l := range layers {
+		fmt.Fprintln(h, l)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:40]
+}
+
+func (r *Rootfs) unpack(ctx context.Context, img v1.Image, layers []v1.Hash, step progress.Step) error {
+	// One process at a time unpacks, sweeps or removes; uses do not wait.
+	unlock, err := r.store.Lock(ctx, "rootfs-"+filepath.Base(r.dir))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	sweep(filepath.Dir(r.dir), filepath.Base(r.dir), time.Now())
+	r.use = flock.New(r.dir+".use", flock.SetPermissions(0o644))
+	if err := r.use.RLock(); err != nil { // nobody holds it exclusively for long
+		return err
+	}
+	if _, err := os.Stat(r.dir); err == nil {
+		step.Cached()
+		now := time.Now()
+		return os.Chtimes(r.dir, now, now)
+	}
+	if err := r.extract(ctx, img, layers); err != nil {
+		return errors.Join(err, r.use.Close())
+	}
+	return nil
+}
+
+func (r *Rootfs) extract(ctx context.Context, img v1.Image, diffIDs []v1.Hash) (err error) {
+	temp, err := r.store.TempDir("rootfs-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeAll(temp))
+		}
+	}()
+	for _, dir := range []string{"fs", "base"} {
+		if err := os.Mkdir(filepath.Join(temp, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	if len(layers) != len(diffIDs) {
+		return fmt.Errorf("the image has %d layers and %d diffIDs", len(layers), len(diffIDs))
+	}
+	t, err := newTree(filepath.Join(temp, "fs"))
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	for n, l := range layers {
+		if err := t.apply(ctx, l, diffIDs[n]); err != nil {
+			return fmt.Errorf("layer %s: %w", diffIDs[n], err)
+		}
+	}
+	if err := t.finish(); err != nil {
+		return err
+	}
+	return os.Rename(temp, r.dir)
+}
+
+// Path is the folder with the files. Do not write to them.
+func (r *Rootfs) Path() string { return filepath.Join(r.dir, "fs") }
+
+// Config is the image's configuration.
+func (r *Rootfs) Config() v1.Config { return r.config }
+
+// Close says that the files are not used any more. They stay for the next one.
+func (r *Rootfs) Close() error { return r.use.Close() }
+
+// Remove is Close, and removes the files unless others use them.
+func (r *Rootfs) Remove(ctx context.Context) error {
+	if err := r.Close(); err != nil {
+		return err
+	}
+	unlock, err := r.store.Lock(ctx, "rootfs-"+filepath.Base(r.dir))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return removeUnused(r.dir)
+}
+
+// removeUnused removes unpacked files that nobody uses. Who holds the store's
+// lock for them calls it.
+func removeUnused(dir string) error {
+	use := flock.New(dir+".use", flock.SetPermissions(0o644))
+	defer use.Close()
+	if ok, err := use.TryLock(); err != nil || !ok {
+		return err
+	}
+	// Renamed first: half of the files are never taken for all.
+	gone := dir + ".gone"
+	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := removeAll(gone); err != nil {
+		return err
+	}
+	return os.Remove(dir + ".use")
+}
+
+// sweep removes what has not been used for long, and what is left of removals
+// that were cut off. keep is the caller's own.
+func sweep(root, keep string, now time.Time) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(root, e.Name())
+		fi, err := e.Info()
+		switch {
+		case err != nil || !e.IsDir() || e.Name() == keep:
+		case filepath.Ext(path) == ".gone" && fi.ModTime().Before(now.Add(-time.Hour)):
+			_ = removeAll(path)
+		case filepath.Ext(path) == "" && fi.ModTime().Before(now.Add(-unusedAge)):
+			_ = removeUnused(path) // the next one tries again
+		}
+	}
+}
+
+// removeAll is os.RemoveAll for trees in which a plain user has folders that
+// may not be written to.
+func removeAll(dir string) error {
+	if err := os.RemoveAll(dir); err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
