@@ -121,7 +121,7 @@ func execute(name string, v view) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Kind is what a change is about.
+// ChangeKind is what a change is about.
 func (w words) ChangeKind(kind string) string {
 	switch kind {
 	case lock.ChangeDefinition:

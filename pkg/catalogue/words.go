@@ -4,7 +4,7 @@ package catalogue
 // formats.
 type words struct {
 	Catalogue, Intro, Images, Contents, SkipToImages, AllImages string
-	Region, Network, Public, VPC, VPCHint, Pin, PinHint         string
+	Region, Network, Public, VPC, VPCHint, Pin, PinHint, PinHow string
 	Copy, Copied, CopyFrom, Details                             string
 	Tags, Version, Variant, Created, Digest, Size, SizeNote     string
 	Platform, Compressed, Unpacked, Proof                       string
@@ -39,6 +39,7 @@ var english = words{
 	VPC:     "VPC",
 	VPCHint: "For builds on machines inside the region’s VPC",
 	Pin:     "Pin by digest",
+	PinHow:  "To pin a line, add the digest to its end:",
 	PinHint: "The line then always means these very bytes",
 
 	Copy:     "Copy",
@@ -112,7 +113,7 @@ var english = words{
 	VerifyIntro:    "Each of these says whether the image is what its maker signed. The key is in the file cosign.pub.",
 	VerifyImgbuild: "With imgbuild",
 	VerifyCosign:   "With cosign",
-	VerifyKey:      "The key itself should come to you on another way than this page once.",
+	VerifyKey:      "Compare the key once with one that came to you by another way than this page.",
 	NotSigned:      "The images of this release are not signed.",
 	KeyTitle:       "Public key",
 	KeyDownload:    "Download cosign.pub",
@@ -145,6 +146,7 @@ var chinese = words{
 	VPC:     "VPC",
 	VPCHint: "用于在该地域 VPC 内的机器上构建",
 	Pin:     "固定摘要",
+	PinHow:  "要固定内容，请在行尾加上摘要：",
 	PinHint: "这一行将始终指向完全相同的内容",
 
 	Copy:     "复制",
