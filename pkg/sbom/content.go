@@ -1,0 +1,178 @@
+package sbom
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// content hashes a file's content, and keeps it where it describes packages.
+func (f *flattener) content(n *node, r io.Reader, visible bool) error {
+	for _, h := range f.sums {
+		h.Reset()
+	}
+	out := []io.Writer{f.sums[0], f.sums[1]}
+	var text *bytes.Buffer
+	keep := visible && describes(n.Path)
+	if keep {
+		text = new(bytes.Buffer)
+		out = append(out, &limitedWriter{w: text, left: maxText})
+	}
+	var head [4]byte
+	got, err := io.ReadFull(r, head[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	elf := visible && bytes.Equal(head[:], []byte("\x7fELF"))
+	if elf {
+		if err := f.temp.reset(); err != nil {
+			return fmt.Errorf("a place for a program: %w", err)
+		}
+		out = append(out, f.temp)
+	}
+	w := io.MultiWriter(out...)
+	size, err := io.CopyBuffer(w, struct{ io.Reader }{io.MultiReader(bytes.NewReader(head[:got]), r)}, f.buf)
+	if err != nil {
+		return err
+	}
+	n.Size = size
+	f.sums[0].Sum(n.SHA1[:0])
+	f.sums[1].Sum(n.SHA256[:0])
+	if keep {
+		n.text = text.Bytes()
+		if f.texts += len(n.text); f.texts > maxTexts {
+			return errTooLarge
+		}
+	}
+	if elf {
+		n.built = f.temp.program()
+	}
+	return nil
+}
+
+// licenseNames are how files with a package's licence are called, in lower
+// case and without an extension.
+var licenseNames = []string{"license", "licence", "copying"}
+
+// isLicense says whether the file's name is that of a licence.
+func isLicense(base string) bool {
+	stem, ext, _ := strings.Cut(strings.ToLower(base), ".")
+	return slices.Contains(licenseNames, stem) && slices.Contains([]string{"", "md", "txt"}, ext)
+}
+
+// describes says whether the file tells something of packages.
+func describes(p string) bool {
+	dir, base := path.Split(p)
+	switch {
+	case base == "package.json", isLicense(base):
+		return true
+	case p == dpkgStatus, p == dpkgDiversions, p == "etc/os-release", p == "usr/lib/os-release":
+		return true
+	case dir == dpkgStatusDir:
+		return true
+	case dir == dpkgInfo:
+		return strings.HasSuffix(base, ".list")
+	case strings.HasPrefix(p, docDir):
+		return base == "copyright"
+	}
+	return false
+}
+
+// unpack opens the layer, decompressed. Compressed is what every kind of
+// v1.Layer has, also one that is read from a registry; that its blob is the
+// right one is verified when it has been read to its end.
+func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
+	blob, err := l.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	u := &unpacker{ctx: ctx, blob: blob}
+	head := make([]byte, 4)
+	n, err := io.ReadFull(blob, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		blob.Close()
+		return nil, err
+	}
+	all := io.MultiReader(bytes.NewReader(head[:n]), blob)
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952, section 2.3.1
+		u.Reader, err = gzip.NewReader(all)
+	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}): // RFC 8878, section 3.1.1
+		var z *zstd.Decoder
+		// 8 MiB is the window that RFC 8878 asks decoders to support.
+		if z, err = zstd.NewReader(all, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20)); err == nil {
+			u.Reader, u.free = z, z.Close
+		}
+	default:
+		u.Reader = all
+	}
+	if err != nil {
+		blob.Close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// unpacker obeys the context and reads the blob to its very end.
+type unpacker struct {
+	io.Reader
+	ctx  context.Context
+	blob io.ReadCloser
+	free func()
+}
+
+func (u *unpacker) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	n, err := u.Reader.Read(p)
+	if err != nil {
+		// Damage in the blob explains what the decompressor says of it.
+		if _, rest := io.Copy(io.Discard, u.blob); rest != nil {
+			return n, rest
+		}
+	}
+	return n, err
+}
+
+func (u *unpacker) Close() error {
+	if u.free != nil {
+		u.free()
+	}
+	return u.blob.Close()
+}
+
+// limitedReader fails where there is more than left.
+type limitedReader struct {
+	r       io.Reader
+	n, left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.n += int64(n); l.n > l.left {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// limitedWriter fails where there is more than left.
+type limitedWriter struct {
+	w    io.Writer
+	left int
+}
+
+func (l *limitedWriter) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, errTooLarge
+	}
+	return l.w.Write(p)
+}
