@@ -85,7 +85,7 @@ var errorRules = []Rule{
 			c.Ready()
 			expectFailure(t, "dynamic linker", c.Ask("GET", "/", ""), "ProgramNotStarted", "/lib/no-such-ld.so")
 			// What glibc's dynamic linker prints, and its exit code.
-			c = t.Script("#!/bin/sh\necho './server: error while loading shared libraries: libfoo.so.7: cannot open shared object file' >&2\nexit 127\n", "SHIM_LINGER=1s")
+			c = t.Script([]string{"say err ./server: error while loading shared libraries: libfoo.so.7: cannot open shared object file", "exit 127"}, "SHIM_LINGER=1s")
 			c.Ready()
 			expectFailure(t, "library", c.Ask("GET", "/", ""), "ProgramExited", "libfoo.so.7")
 			if code := c.Code(10 * time.Second); code != 127 {
@@ -108,7 +108,7 @@ var errorRules = []Rule{
 		Name: "errors/dies-at-start", Source: sourceShim,
 		Doc: "a function that dies before it listens: requests are answered for a while with how it ended and its last lines; the exit code is the program's",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\necho starting\necho 'no database: connection refused' >&2\nexit 3\n", "SHIM_LINGER=1500ms")
+			c := t.Script([]string{"say out starting", "say err no database: connection refused", "exit 3"}, "SHIM_LINGER=1500ms")
 			c.Ready()
 			a := c.Ask("POST", "/invoke", "", fc.HeaderRequestID, "id")
 			expectFailure(t, "dead", a, "ProgramExited", "exit code 3")
@@ -125,7 +125,7 @@ var errorRules = []Rule{
 		Name: "errors/never-listens", Source: sourceShim,
 		Doc: "a function that never listens: the shim says so, and answers with it before the platform gives up",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\necho 'waiting for nothing'\nexec sleep 60\n", "SHIM_READY_TIMEOUT=1s")
+			c := t.Script([]string{"say out waiting for nothing", "sleep 60s"}, "SHIM_READY_TIMEOUT=1s")
 			c.Ready()
 			a := c.Ask("GET", "/", "")
 			expectFailure(t, "silent", a, "ProgramNotListening", "")

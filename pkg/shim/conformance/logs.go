@@ -141,7 +141,7 @@ var logRules = []Rule{
 		Doc: "the program's last output is whole when the container ends, also for a slow reader",
 		Run: func(t *Trial) {
 			slow := &slowOutput{}
-			c := t.Start(Case{Command: []string{"sh", "-c", "head -c 180000 /dev/zero; echo last >&2"}, Stdout: slow})
+			c := t.Start(Case{Command: []string{"./program", "lines", "zeros 180000", "say err last"}, Stdout: slow})
 			c.Code(20 * time.Second)
 			if slow.n != 180000 {
 				t.Errorf("%d of 180000 bytes came", slow.n)

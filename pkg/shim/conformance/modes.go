@@ -21,7 +21,7 @@ var modeRules = []Rule{
 		Name: "exec/answers", Source: sourceShim + ", SHIM_MODE=exec",
 		Doc: "a program is run once for each request: the event on its input, its output is the answer, also of many at once",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\necho working >&2\nprintf 'got: '\ncat\n", "SHIM_MODE=exec")
+			c := t.Script([]string{"say err working", "print got: ", "cat"}, "SHIM_MODE=exec")
 			c.Ready()
 			a := c.Ask("POST", "/invoke", "the event", fc.HeaderControlPath, "/invoke", fc.HeaderRequestID, "e1")
 			if a.Status != 200 || a.Body != "got: the event" || a.Header.Get(fc.HeaderStatus) != "200" {
@@ -44,7 +44,7 @@ var modeRules = []Rule{
 		Name: "exec/fails", Source: sourceShim + ", SHIM_MODE=exec",
 		Doc: "a run that ends with another code than 0 is an error with its last lines; the container goes on",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\necho 'no such customer' >&2\nexit 3\n", "SHIM_MODE=exec")
+			c := t.Script([]string{"say err no such customer", "exit 3"}, "SHIM_MODE=exec")
 			c.Ready()
 			for range 2 {
 				a := c.Ask("POST", "/invoke", "e", fc.HeaderRequestID, "f")
@@ -108,7 +108,7 @@ var modeRules = []Rule{
 		},
 	},
 	{
-		Name: "languages/node", Source: sourceShim,
+		Name: "languages/node", Source: sourceShim, Needs: []string{"node"},
 		Doc: "an ordinary server of Node.js answers, keeps its connections, and ends well",
 		Run: func(t *Trial) {
 			expectServer(t, Case{Command: []string{"node", "server.js"}, Files: map[string]File{"server.js": {Content: `
@@ -117,7 +117,7 @@ var modeRules = []Rule{
 		},
 	},
 	{
-		Name: "languages/typescript", Source: sourceShim,
+		Name: "languages/typescript", Source: sourceShim, Needs: []string{"node", "/usr/bin/env"},
 		Doc: "a bootstrap compiled from TypeScript is a program as any other",
 		Run: func(t *Trial) {
 			expectServer(t, Case{Files: map[string]File{"bootstrap": {Content: `#!/usr/bin/env node
@@ -135,7 +135,7 @@ var Word;
 		},
 	},
 	{
-		Name: "languages/python", Source: sourceShim,
+		Name: "languages/python", Source: sourceShim, Needs: []string{"python3"},
 		Doc: "an ordinary server of Python answers (HTTP/1.0, one connection each)",
 		Run: func(t *Trial) {
 			expectServer(t, Case{Command: []string{"python3", "server.py"}, Files: map[string]File{"server.py": {Content: `
@@ -156,7 +156,7 @@ http.server.ThreadingHTTPServer(('', int(os.environ['PORT'])), Handler).serve_fo
 		Run: func(t *Trial) { expectServer(t, Case{Command: []string{"./program", "http"}}, "go") },
 	},
 	{
-		Name: "languages/shell", Source: sourceShim,
+		Name: "languages/shell", Source: sourceShim, Needs: []string{"/bin/sh"},
 		Doc: "a shell script that ends in a server is a function, and gets SIGTERM with it",
 		Run: func(t *Trial) {
 			expectServer(t, Case{Files: map[string]File{"bootstrap": {Content: "#!/bin/sh\nexport A=1\n./program http\n"}}}, "go")

@@ -2,9 +2,11 @@ package conformance_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +30,9 @@ type mutant struct {
 // change is one in a file below pkg: old, which must be there once, becomes new.
 type change struct{ file, old, new string }
 
+// mutantsOf is for work on single rules.
+var mutantsOf = flag.String("mutants-of", "", "`pattern` of the rules whose mutants TestMutants tries, in place of all")
+
 // TestMutants compiles each mutant and expects that the rules which it breaks
 // fail. With -short only a sample.
 func TestMutants(t *testing.T) {
@@ -37,6 +42,9 @@ func TestMutants(t *testing.T) {
 	compiling, trying := make(chan struct{}, 2), make(chan struct{}, 8) // the latter mostly wait
 	for n, m := range mutants {
 		if testing.Short() && n%12 != 0 {
+			continue
+		}
+		if ok, err := regexp.MatchString(*mutantsOf, m.breaks); err != nil || !ok {
 			continue
 		}
 		trying <- struct{}{}

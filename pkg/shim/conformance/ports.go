@@ -47,7 +47,7 @@ var portRules = []Rule{
 		Name: "ports/descendant", Source: sourceShim,
 		Doc: "the server may be a child of a child of the program",
 		Run: func(t *Trial) {
-			expectAt(t, t.Script("#!/bin/sh\nsh -c './program raw tcp::3000; :'; :\n"), "tcp::3000")
+			expectAt(t, t.Script([]string{"run lines", "\trun raw tcp::3000"}), "tcp::3000")
 		},
 	},
 	{
@@ -87,9 +87,7 @@ var portRules = []Rule{
 		Doc: "an explicit target wins over what the shim finds",
 		Run: func(t *Trial) {
 			for target, listen := range map[string]string{"4000": "300ms>tcp::4000", "127.0.0.1:4000": "300ms>tcp:127.0.0.1:4000", "/tmp/conformance.sock": "300ms>unix:/tmp/conformance.sock"} {
-				args := []string{"raw", "tcp::9000", listen}
-				c := t.Start(Case{Command: append([]string{"sh", "-c", `rm -f /tmp/conformance.sock; exec ./program "$@"`, "sh"}, args...), Env: []string{"SHIM_TARGET=" + target}})
-				expectAt(t, c, listen)
+				expectAt(t, t.Program([]string{"raw", "tcp::9000", listen}, "SHIM_TARGET="+target), listen)
 			}
 		},
 	},

@@ -29,10 +29,10 @@ var processRules = []Rule{
 		Name: "processes/exit-code", Source: sourceShim,
 		Doc: "the container ends when the program ends, with its exit code, also 0, or 128+n on signal n",
 		Run: func(t *Trial) {
-			for command, want := range map[string]int{"exit 0": 0, "exit 3": 3, "exit 255": 255, "kill -9 $$": 137, "kill -15 $$": 143, "kill -1 $$": 129} {
-				c := t.Start(Case{Command: []string{"sh", "-c", command}})
+			for line, want := range map[string]int{"exit 0": 0, "exit 3": 3, "exit 255": 255, "kill 9": 137, "kill 15": 143, "kill 1": 129} {
+				c := t.Program([]string{"lines", line})
 				if code := c.Code(10 * time.Second); code != want {
-					t.Errorf("%s: exit code %d, want %d", command, code, want)
+					t.Errorf("%s: exit code %d, want %d", line, code, want)
 				}
 			}
 			c := t.Raw()
@@ -174,7 +174,7 @@ var processRules = []Rule{
 			if got, want := c.Stdout.String(), "\"a  b\"\n\"\"\n\"--flag=x y\"\n\"$HOME\"\n"; got != want {
 				t.Errorf("the program got %s, want %s", got, want)
 			}
-			c = t.Start(Case{Command: []string{"sh", "-c", "cat; echo err >&2; printf unended"}, Stdin: strings.NewReader("from stdin\n")})
+			c = t.Start(Case{Command: []string{"./program", "lines", "cat", "say err err", "print unended"}, Stdin: strings.NewReader("from stdin\n")})
 			c.Code(10 * time.Second)
 			if c.Stdout.String() != "from stdin\nunended" || c.Stderr.String() != "err\n" {
 				t.Errorf("stdout %q, stderr %q", c.Stdout, c.Stderr)
@@ -185,7 +185,7 @@ var processRules = []Rule{
 		Name: "processes/bootstrap", Source: sourceShim,
 		Doc: "without a command the function's bootstrap is run, in the function's folder",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\n[ -x ./program ] && [ \"$PWD\" = \"$FC_FUNC_CODE_PATH\" ] && echo at home\n", "SHIM_LINGER=0s")
+			c := t.Script([]string{"home"}, "SHIM_LINGER=0s")
 			if code := c.Code(10 * time.Second); code != 0 || c.Stdout.String() != "at home\n" {
 				t.Errorf("exit code %d, %q", code, c.Stdout)
 			}

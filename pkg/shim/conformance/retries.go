@@ -79,7 +79,7 @@ var retryRules = []Rule{
 		Name: "retries/restart", Source: sourceShim,
 		Doc: "requests wait for a server whose process is started anew under the program",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\nwhile :; do ./program raw; sleep 0.3; done\n")
+			c := t.Script([]string{"run raw", "sleep 300ms", "again"})
 			c.Ready()
 			for n := range 2 {
 				c.Ask("POST", "/", "", "X-Do", "exit:1")
@@ -93,7 +93,7 @@ var retryRules = []Rule{
 		Name: "retries/never-reached", Source: sourceShim,
 		Doc: "a request that has no way to a program that has listened once fails with what is wrong, and in seconds",
 		Run: func(t *Trial) {
-			c := t.Script("#!/bin/sh\n./program raw\nexec sleep 60\n", "SHIM_READY_TIMEOUT=1s")
+			c := t.Script([]string{"run raw", "sleep 60s"}, "SHIM_READY_TIMEOUT=1s")
 			c.Ready()
 			c.Ask("POST", "/", "", "X-Do", "exit:1")
 			if a := c.Ask("POST", "/", "x"); a.Status != 502 && a.Status != 503 || !strings.Contains(a.Body, `"errorType":"Program`) {

@@ -17,6 +17,10 @@ type Rule struct {
 	Doc, Source string
 	// Fix says what to change where the rule is broken.
 	Fix string
+	// Needs are programs that must be in the container for the rule to be
+	// tried, by name on the container's PATH or by path. The test program
+	// needs none.
+	Needs []string
 	// Run tries it. It reports through t.
 	Run func(t *Trial)
 }

@@ -104,8 +104,10 @@ func (t *Trial) Raw(env ...string) *Container {
 	return k
 }
 
-// Script starts a container whose bootstrap is that text.
-func (t *Trial) Script(text string, env ...string) *Container {
+// Script starts a container whose bootstrap is a script of those lines, which
+// the test program runs (its mode lines): an image need not have a shell.
+func (t *Trial) Script(lines []string, env ...string) *Container {
+	text := "#!./program lines\n" + strings.Join(lines, "\n") + "\n"
 	return t.Start(Case{Files: map[string]File{"bootstrap": {Content: text}}, Env: env})
 }
 

@@ -20,6 +20,8 @@ var modes = map[string]func(args []string) int{
 	"leave":   leave,
 	"args":    arguments,
 	"env":     environment,
+	"lines":   lines,
+	"chatter": chatter,
 }
 
 func main() {

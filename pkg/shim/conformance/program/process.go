@@ -42,11 +42,10 @@ func signals(args []string) int {
 // orphans makes so many processes whose parent ends before they do, waits for
 // children of its own meanwhile, and says how many zombies there are then.
 func orphans(args []string) int {
-	script := fmt.Sprintf("i=0; while [ $i -lt %s ]; do (exec true &) ; i=$((i+1)); done", args[0])
 	done := make(chan error)
-	go func() { done <- exec.Command("sh", "-c", script).Run() }()
+	go func() { done <- exec.Command(self, "lines", "fork "+args[0]).Run() }()
 	for range 100 {
-		if err := exec.Command("sh", "-c", "exit 3").Run(); err == nil || err.Error() != "exit status 3" {
+		if err := exec.Command(self, "lines", "exit 3").Run(); err == nil || err.Error() != "exit status 3" {
 			fmt.Println("an own child was lost:", err)
 			return 1
 		}
@@ -81,7 +80,7 @@ func zombies() (n int) {
 // leave ends with the code of its argument and leaves a daemon behind that
 // holds the output open and fills it.
 func leave(args []string) int {
-	daemon := exec.Command("sh", "-c", "while :; do echo still here; sleep 0.01; done")
+	daemon := exec.Command(self, "chatter")
 	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stderr
 	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := daemon.Start(); err != nil {
@@ -89,4 +88,12 @@ func leave(args []string) int {
 	}
 	n, _ := strconv.Atoi(args[0])
 	return n
+}
+
+// chatter prints without end.
+func chatter([]string) int {
+	for {
+		fmt.Println("still here")
+		time.Sleep(10 * time.Millisecond)
+	}
 }

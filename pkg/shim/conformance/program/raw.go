@@ -46,6 +46,9 @@ func listen(where string, idle time.Duration) error {
 		where = rest
 	}
 	network, addr, _ := strings.Cut(where, ":")
+	if network == "unix" {
+		_ = os.Remove(addr) // of a server that was here before
+	}
 	l, err := net.Listen(network, addr)
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func zeros(c *conn, arg string) bool {
 }
 
 func daemon(*conn, string) bool {
-	cmd := exec.Command("sleep", "60")
+	cmd := exec.Command(self, "lines", "sleep 60s")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start() == nil
