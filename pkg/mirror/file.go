@@ -17,30 +17,43 @@ import (
 //	  debian-security: https://mirror.example/debian-security
 //	  go: https://goproxy.example,https://second.example
 //	  npm: https://npm.example
+//	bundles:
+//	  - registry.example.com/base/golang:bundle
+//	  - ./golang.tar
 //
 // Anything else is an error with its line and column.
-func parseFile(b []byte, name string) (map[string][]Base, error) {
+func parseFile(b []byte, name string) (configuration, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	var doc yaml.Node
+	c := configuration{places: map[string][]Base{}}
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, nil
+		return c, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: more than one document", name)
+		return c, fmt.Errorf("%s: more than one document", name)
 	}
 	p := parser{name: name}
-	places := map[string][]Base{}
-	err := p.mapping(doc.Content[0], func(key, value *yaml.Node) error {
-		if key.Value != "mirrors" {
-			return p.errorf(key, "unknown key %q; there is mirrors", key.Value)
+	err := p.mapping(doc.Content[0], func(key, value *yaml.Node) (err error) {
+		switch key.Value {
+		case "mirrors":
+			return p.mapping(value, func(key, value *yaml.Node) error {
+				return p.mirror(c.places, key, value)
+			})
+		case "bundles":
+			c.bundles, err = p.bundles(value)
+			return err
 		}
-		return p.mapping(value, func(key, value *yaml.Node) error {
-			return p.mirror(places, key, value)
-		})
+		return p.errorf(key, "unknown key %q; there are mirrors and bundles", key.Value)
 	})
-	return places, err
+	return c, err
+}
+
+// configuration is what a file says.
+type configuration struct {
+	places  map[string][]Base
+	bundles []Bundle
 }
 
 type parser struct{ name string }
@@ -61,6 +74,22 @@ func (p parser) mirror(places map[string][]Base, key, value *yaml.Node) error {
 	}
 	places[key.Value] = bases
 	return nil
+}
+
+func (p parser) bundles(n *yaml.Node) (all []Bundle, err error) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil, nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		return nil, p.errorf(n, "bundles wants a list of references and files")
+	}
+	for _, v := range n.Content {
+		if v.Kind != yaml.ScalarNode || v.Tag != "!!str" || strings.TrimSpace(v.Value) == "" {
+			return nil, p.errorf(v, "a bundle is a reference, such as registry.example.com/base/golang:bundle, or a file")
+		}
+		all = append(all, Bundle{Ref: v.Value, From: fmt.Sprintf("%s:%d", p.name, v.Line)})
+	}
+	return all, nil
 }
 
 // mapping calls each for the pairs of a mapping; nothing at all is an empty one.

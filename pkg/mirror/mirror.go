@@ -35,6 +35,8 @@ type Options struct {
 	// Flags are the values of --mirror: archive name to URL, or to several
 	// separated by commas.
 	Flags map[string]string
+	// Bundles are the values of --bundle.
+	Bundles []string
 	// File is the configuration file, which then must exist. Empty means
 	// imgbuild.yaml in the working directory, if there is one.
 	File string
@@ -47,6 +49,7 @@ type Options struct {
 type Mirrors struct {
 	machine  *machine
 	explicit map[string][]Base
+	bundles  []Bundle
 	lookup   map[string]func(context.Context) ([]Base, error)
 	asked    map[string]*answer
 }
@@ -69,7 +72,7 @@ func New(o Options) (*Mirrors, error) {
 		m.asked[a] = new(answer)
 	}
 	var err error
-	if m.explicit, err = explicit(o, m.machine); err != nil {
+	if m.explicit, m.bundles, err = explicit(o, m.machine); err != nil {
 		return nil, err
 	}
 	m.lookup = map[string]func(context.Context) ([]Base, error){

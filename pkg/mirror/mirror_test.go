@@ -120,7 +120,7 @@ func TestErrors(t *testing.T) {
 		{"password", "", []string{"IMGBUILD_NPM_REGISTRY=https://user:hunter2%zz@x.example"}, nil, "IMGBUILD_NPM_REGISTRY: …@x.example is not a URL"},
 		{"password and scheme", "", []string{"IMGBUILD_NPM_REGISTRY=ftp://user:hunter2@x.example"}, nil, "IMGBUILD_NPM_REGISTRY: ftp://xxxxx@x.example: ftp is not among http, https, file"},
 		{"file's key", "mirrors:\n  debian: https://x.example\n  pypi: https://x.example\n", nil, nil, `imgbuild.yaml:3:3: unknown archive "pypi"; there are debian, debian-security, go, npm`},
-		{"file's first key", "mirrors: {}\nmirror: {}\n", nil, nil, `imgbuild.yaml:2:1: unknown key "mirror"; there is mirrors`},
+		{"file's first key", "mirrors: {}\nmirror: {}\n", nil, nil, `imgbuild.yaml:2:1: unknown key "mirror"; there are mirrors and bundles`},
 		{"file's value", "mirrors:\n  npm: 7\n", nil, nil, "imgbuild.yaml:2:8: npm wants a URL"},
 		{"file's list", "mirrors:\n  npm: [https://x.example]\n", nil, nil, "imgbuild.yaml:2:8: npm wants a URL"},
 		{"file's nothing", "mirrors:\n  npm: direct\n", nil, nil, "imgbuild.yaml:2:8: npm wants a URL"},

@@ -27,30 +27,31 @@ func Variable(archive string) string { return variables[archive] }
 // File is the configuration file's name in the working directory.
 const File = "imgbuild.yaml"
 
-// explicit collects the places that someone named for imgbuild itself.
-func explicit(o Options, m *machine) (map[string][]Base, error) {
+// explicit collects the places and the bundles that someone named for imgbuild
+// itself.
+func explicit(o Options, m *machine) (map[string][]Base, []Bundle, error) {
 	places := map[string][]Base{}
 	file, err := readFile(cmp.Or(o.File, filepath.Join(m.dir, File)))
 	if err != nil && (o.File != "" || !errors.Is(err, fs.ErrNotExist)) {
-		return nil, err
+		return nil, nil, err
 	}
-	maps.Copy(places, file)
+	maps.Copy(places, file.places)
 	for archive, name := range variables {
 		// An empty variable is as good as none, as in npm and Go.
 		if err := add(places, archive, m.getenv(name), name); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, archive := range slices.Sorted(maps.Keys(o.Flags)) {
 		if !known(archive) {
-			return nil, fmt.Errorf("--mirror %s=…: %w", archive, unknownArchive(archive))
+			return nil, nil, fmt.Errorf("--mirror %s=…: %w", archive, unknownArchive(archive))
 		}
 		if err := add(places, archive, o.Flags[archive], "--mirror"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	deriveSecurity(places)
-	return places, nil
+	return places, slices.Concat(named(o.Bundles, "--bundle"), named(strings.Split(m.getenv(BundleVariable), ","), BundleVariable), file.bundles), nil
 }
 
 func add(places map[string][]Base, archive, raw, from string) error {
@@ -85,10 +86,10 @@ func deriveSecurity(places map[string][]Base) {
 	}
 }
 
-func readFile(path string) (map[string][]Base, error) {
+func readFile(path string) (configuration, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return configuration{}, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return parseFile(b, path)
 }

@@ -82,16 +82,9 @@ func openLayout(n Name) (*layout, error) {
 }
 
 func (l *layout) root(context.Context) (v1.Descriptor, []string, error) {
-	raw, err := l.small("index.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return v1.Descriptor{}, nil, errors.New("it is no OCI layout: it has no index.json; write one with --output type=oci,dest=PATH")
-	}
+	i, err := l.index()
 	if err != nil {
 		return v1.Descriptor{}, nil, err
-	}
-	i, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-	if err != nil {
-		return v1.Descriptor{}, nil, fmt.Errorf("reading index.json: %w", err)
 	}
 	return l.find(i.Manifests)
 }

@@ -33,3 +33,12 @@ var keyring = sync.OnceValues(func() (openpgp.EntityList, error) {
 	})
 	return all, err
 })
+
+// Keyrings are Debian's archive keys as files, as they verify archives.
+func Keyrings() fs.FS {
+	sub, err := fs.Sub(keyFiles, "keyring")
+	if err != nil {
+		panic(err) // the folder is part of the program
+	}
+	return sub
+}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
@@ -73,4 +75,26 @@ func (r *Remote) Blob(ctx context.Context, repo name.Repository, d v1.Descriptor
 		return nil, err
 	}
 	return r.p.store.Stream(d.Digest)
+}
+
+// Fetch brings one input of a locked image into the store: its manifest, its
+// config or a layer.
+func (r *Remote) Fetch(ctx context.Context, in lock.Input) error {
+	repo, _, isBlob := strings.Cut(in.Path, blobs)
+	if !isBlob {
+		ref, err := manifestOf([]lock.Input{in})
+		if err == nil {
+			_, err = r.p.manifest(ctx, ref)
+		}
+		return err
+	}
+	n, err := name.NewRepository(repo, name.StrictValidation)
+	if err != nil {
+		return err
+	}
+	rc, err := r.Blob(ctx, n, v1.Descriptor{Digest: v1.Hash{Algorithm: "sha256", Hex: in.SHA256}, Size: in.Size})
+	if err != nil {
+		return err
+	}
+	return rc.Close()
 }

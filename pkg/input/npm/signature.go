@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -45,6 +46,9 @@ func DefaultKeys() Keys {
 	}
 	return k
 }
+
+// KeysFile is the file that DefaultKeys are in, as ParseKeys reads it.
+func KeysFile() []byte { return bytes.Clone(embedded) }
 
 // ParseKeys reads keys in the form that registries serve at /-/npm/v1/keys, so
 // that a company can hand over those of its own registry.
