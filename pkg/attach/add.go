@@ -75,13 +75,17 @@ func AddAttestations(ctx context.Context, old *Attachment, key sign.Key, all []A
 			if err != nil || kind != PayloadType {
 				continue // somebody else's
 			}
+			// There may be several of a type: an index has a bill of materials
+			// for each platform. One that is none of them is dropped.
 			for j, a := range all {
 				if s.PredicateType != a.PredicateType {
 					continue
 				}
-				equal := bytes.Equal(payload, a.Statement) || same != nil && same(a.PredicateType, payload, a.Statement)
-				drop[i] = !equal || there[j]
-				there[j] = there[j] || equal
+				drop[i] = true
+				if !there[j] && (bytes.Equal(payload, a.Statement) || same != nil && same(a.PredicateType, payload, a.Statement)) {
+					there[j], drop[i] = true, false
+					break
+				}
 			}
 		}
 	}
