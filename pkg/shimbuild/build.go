@@ -1,5 +1,5 @@
-// Package shimbuild compiles the shim from the source that imgbuild carries,
-// with exactly the Go toolchain of a lock. The result is the same bit for bit
+// Package shimbuild compiles the shim, and programs like it, from the source
+// that imgbuild carries, with exactly the Go toolchain of a lock. The result is the same bit for bit
 // on every machine, and is kept in the store.
 package shimbuild
 
@@ -30,6 +30,19 @@ type Options struct {
 	Fetch func(context.Context, lock.Input) (v1.Hash, error)
 	// Platform is what the shim is for: linux/amd64 or linux/arm64.
 	Platform string
+	// Program is compiled in place of the shim, where it is not nil.
+	Program *Program
+}
+
+// Program is one that imgbuild carries the source of. It imports the standard
+// library and packages among its files only.
+type Program struct {
+	// Name is for people.
+	Name string
+	// Files are its source, sorted by path.
+	Files []imgbuild.SourceFile
+	// Package is its main package: ./PATH.
+	Package string
 }
 
 // recordKind is the kind of the store's records: key → ELF file.
@@ -49,8 +62,8 @@ func Key(o Options) string {
 	goarch, _ := target(o.Platform)
 	h := sha256.New()
 	fmt.Fprintf(h, "shim 1\nsource %s\nmodule %q\ngo %s %s %s\nplatform %s\nargs %q\nenv %q\n",
-		imgbuild.ShimSourceHash(), goMod(), o.Toolchain.Version, o.Toolchain.H1, o.Toolchain.SHA256,
-		o.Platform, buildArgs(""), fixedEnv(goarch))
+		o.sourceHash(), goMod(), o.Toolchain.Version, o.Toolchain.H1, o.Toolchain.SHA256,
+		o.Platform, o.buildArgs(""), fixedEnv(goarch))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -62,11 +75,11 @@ func Build(ctx context.Context, o Options) (v1.Hash, error) {
 		return v1.Hash{}, err
 	}
 	key := Key(o)
-	step := progress.Start(ctx, "shim for "+o.Platform, 0)
+	step := progress.Start(ctx, o.name()+" for "+o.Platform, 0)
 	h, err := o.build(ctx, key, goarch, step)
 	step.Done(err)
 	if err != nil {
-		return v1.Hash{}, fmt.Errorf("compiling the shim for %s: %w", o.Platform, err)
+		return v1.Hash{}, fmt.Errorf("compiling the %s for %s: %w", o.name(), o.Platform, err)
 	}
 	return h, nil
 }
@@ -94,7 +107,7 @@ func (o Options) build(ctx context.Context, key, goarch string, step progress.St
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	h, err := compile(ctx, o.Store, dir, goroot, goarch)
+	h, err := o.compile(ctx, dir, goroot, goarch)
 	if err != nil {
 		return v1.Hash{}, err
 	}

@@ -3,7 +3,9 @@ package shimbuild
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -27,10 +29,38 @@ func goMod() string { return "module " + imgbuild.Module + "\n\ngo 1.26\n" }
 
 // buildArgs are the go command's arguments. No path, build id or version
 // control state gets into the file.
-func buildArgs(out string) []string {
-	return []string{"build", "-o", out, "-trimpath", "-buildvcs=false", "-pgo=off",
-		"-ldflags", "-s -w -buildid= -X " + imgbuild.Module + "/pkg/shim.source=" + imgbuild.ShimSourceHash()[:12],
-		"./cmd/shim"}
+func (o Options) buildArgs(out string) []string {
+	pkg, ldflags := "./cmd/shim", "-s -w -buildid= -X "+imgbuild.Module+"/pkg/shim.source="+imgbuild.ShimSourceHash()[:12]
+	if o.Program != nil {
+		pkg, ldflags = o.Program.Package, "-s -w -buildid="
+	}
+	return []string{"build", "-o", out, "-trimpath", "-buildvcs=false", "-pgo=off", "-ldflags", ldflags, pkg}
+}
+
+func (o Options) name() string {
+	if o.Program != nil {
+		return o.Program.Name
+	}
+	return "shim"
+}
+
+func (o Options) source() []imgbuild.SourceFile {
+	if o.Program != nil {
+		return o.Program.Files
+	}
+	return imgbuild.ShimSource()
+}
+
+func (o Options) sourceHash() string {
+	if o.Program == nil {
+		return imgbuild.ShimSourceHash()
+	}
+	h := sha256.New()
+	for _, f := range o.Program.Files {
+		fmt.Fprintf(h, "%s %d\n", f.Path, len(f.Content))
+		h.Write(f.Content)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // fixedEnv is what the go command's environment has in every build.
@@ -43,12 +73,12 @@ func fixedEnv(goarch string) []string {
 }
 
 // compile writes the source below dir, compiles it and stores the result.
-func compile(ctx context.Context, st *store.Store, dir, goroot, goarch string) (v1.Hash, error) {
+func (o Options) compile(ctx context.Context, dir, goroot, goarch string) (v1.Hash, error) {
 	src := filepath.Join(dir, "src")
-	if err := writeSource(src); err != nil {
+	if err := o.writeSource(src); err != nil {
 		return v1.Hash{}, err
 	}
-	cache := filepath.Join(st.Root(), "go-build")
+	cache := filepath.Join(o.Store.Root(), "go-build")
 	if err := cleanCache(cache); err != nil {
 		return v1.Hash{}, err
 	}
@@ -56,7 +86,7 @@ func compile(ctx context.Context, st *store.Store, dir, goroot, goarch string) (
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(goroot, "bin", "go"), buildArgs(out)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(goroot, "bin", "go"), o.buildArgs(out)...)
 	cmd.Dir = src
 	// Nothing of this machine's environment; without HOME there is no
 	// telemetry and no user configuration either.
@@ -77,11 +107,11 @@ func compile(ctx context.Context, st *store.Store, dir, goroot, goarch string) (
 	if err := checkELF(out, goarch); err != nil {
 		return v1.Hash{}, err
 	}
-	return keep(st, out)
+	return keep(o.Store, out)
 }
 
-func writeSource(dir string) error {
-	files := append([]imgbuild.SourceFile{{Path: "go.mod", Content: []byte(goMod())}}, imgbuild.ShimSource()...)
+func (o Options) writeSource(dir string) error {
+	files := append([]imgbuild.SourceFile{{Path: "go.mod", Content: []byte(goMod())}}, o.source()...)
 	for _, f := range files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Path))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -121,7 +151,7 @@ func keep(st *store.Store, path string) (v1.Hash, error) {
 	}
 	defer w.Discard()
 	if _, err := io.Copy(w, f); err != nil {
-		return v1.Hash{}, errors.Join(errors.New("storing the shim"), err)
+		return v1.Hash{}, errors.Join(errors.New("storing what go build made"), err)
 	}
 	return w.Commit(v1.Hash{})
 }
