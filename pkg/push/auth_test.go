@@ -151,7 +151,7 @@ func startTokenServer(t *testing.T, scheme string, start func(*httptest.Server))
 			k.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(&realm{ResponseWriter: w, host: s.host()}, r)
+		next.ServeHTTP(&realm{ResponseWriter: w, host: r.Host}, r)
 	})
 	return s, k
 }
