@@ -5,9 +5,7 @@
 package catalogue
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/pkg/release"
@@ -71,7 +69,7 @@ func render(r *release.Report) ([]file, error) {
 		// The root's index is the first language's, and the last file.
 		indexes = append([]file{{l.dir + "index.html", data}}, indexes...)
 	}
-	report, err := encode(r)
+	report, err := r.Marshal()
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +78,4 @@ func render(r *release.Report) ([]file, error) {
 		files = append(files, file{"cosign.pub", []byte(r.PublicKey)})
 	}
 	return append(files, indexes...), nil
-}
-
-func encode(r *release.Report) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(r); err != nil {
-		return nil, fmt.Errorf("release.json: %w", err)
-	}
-	return b.Bytes(), nil
 }

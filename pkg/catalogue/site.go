@@ -55,6 +55,10 @@ type place struct {
 // item is a package inside an image.
 type item struct {
 	Name, Version, License string
+	// Short is the beginning of a License that is too long for a table, and
+	// More the number of licences that it leaves out.
+	Short string
+	More  int
 	// Platforms are those that have it, empty for all.
 	Platforms []string
 }
@@ -163,7 +167,8 @@ func inside(platforms []release.Platform) []item {
 			if !ok {
 				i = len(items)
 				at[key] = i
-				items = append(items, item{Name: pkg.Name, Version: pkg.Version, License: pkg.License})
+				short, more := shorten(pkg.License)
+				items = append(items, item{Name: pkg.Name, Version: pkg.Version, License: pkg.License, Short: short, More: more})
 			}
 			if !slices.Contains(items[i].Platforms, p.Platform) {
 				items[i].Platforms = append(items[i].Platforms, p.Platform)
@@ -177,6 +182,23 @@ func inside(platforms []release.Platform) []item {
 	}
 	slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.Name, b.Name) })
 	return items
+}
+
+// longLicense is the length in bytes from which an expression is collapsed.
+const longLicense = 70
+
+// shorten returns the first licences of a long expression that is a list of
+// many, as Debian's packages have it, and how many follow.
+func shorten(license string) (short string, more int) {
+	parts := strings.Split(license, " AND ")
+	if len(license) < longLicense || len(parts) < 3 || strings.Contains(license, "(") {
+		return "", 0
+	}
+	n := 1
+	for n < len(parts)-1 && len(strings.Join(parts[:n+1], " AND ")) < longLicense/2 {
+		n++
+	}
+	return strings.Join(parts[:n], " AND "), len(parts) - n
 }
 
 // compare makes the changes ready to be shown.
