@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Limits of a signing command.
@@ -109,24 +110,35 @@ func (c *command) run(ctx context.Context, verb string, stdin []byte) ([]byte, e
 	case err == nil && stdout.over:
 		err = fmt.Errorf("it printed more than %d bytes", maxCommandOutput)
 	case err == nil:
-		return stdout.Bytes(), nil
+		return stdout.kept.Bytes(), nil
 	}
-	if said := strings.TrimSpace(stderr.String()); said != "" {
+	if said := stderr.text(); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
 	return nil, fmt.Errorf("running `%s %s`: %w", c, verb, err)
 }
 
-// head keeps the first bytes of what is written, and notes whether there were more.
+// head keeps the first bytes of what is written, and notes whether there were
+// more. Its buffer is not embedded: io.Copy would find that one's ReadFrom.
 type head struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 	over  bool
 }
 
 func (h *head) Write(p []byte) (int, error) {
-	room := min(h.limit-h.Len(), len(p))
+	room := min(h.limit-h.kept.Len(), len(p))
 	h.over = h.over || room < len(p)
-	h.Buffer.Write(p[:room])
+	h.kept.Write(p[:room])
 	return len(p), nil
+}
+
+// text is what was kept, without what a terminal would take for commands.
+func (h *head) text() string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, h.kept.String()))
 }
