@@ -3,7 +3,7 @@ GO ?= go
 RACE := $(if $(shell command -v "$$($(GO) env CC)" 2>/dev/null),-race)
 TOOLS := $(CURDIR)/bin
 
-.PHONY: help build test lint generate bench bench-shim fuzz clean
+.PHONY: help build test lint generate bench bench-shim demo-registries fuzz clean
 
 help:
 	@echo 'make build      bin/imgbuild'
@@ -12,6 +12,7 @@ help:
 	@echo 'make generate   write generated files anew'
 	@echo 'make fuzz       each fuzz target for FUZZTIME (10s)'
 	@echo 'make bench      the comparisons with peers'
+	@echo 'make demo-registries  serves the registries of examples/release'
 	@echo 'make bench-shim the shim and its peers (needs wrk, node, npm; a quarter of an hour)'
 
 build:
@@ -50,6 +51,10 @@ bench:
 # The same with BENCH='-requests 1000000 -n 3' is done in a few minutes.
 bench-shim:
 	$(GO) run ./bench/shim $(BENCH)
+
+# Five registries for examples/release, until Ctrl-C.
+demo-registries:
+	$(GO) run ./examples/release/registries dist/release
 
 clean:
 	rm -rf bin

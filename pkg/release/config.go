@@ -114,6 +114,18 @@ func in(folder, path string) string {
 	return filepath.Join(folder, path)
 }
 
+// KeySpec is the key to sign with as package sign loads it, "" for none. folder
+// is that of the file.
+func (c *Config) KeySpec(folder string) string {
+	switch {
+	case c.Sign == nil:
+		return ""
+	case strings.HasPrefix(c.Sign.Key, "env:"), strings.HasPrefix(c.Sign.Key, "command:"):
+		return c.Sign.Key
+	}
+	return in(folder, c.Sign.Key)
+}
+
 // isPath says that a definition is named by its path.
 func isPath(ref string) bool {
 	return strings.HasPrefix(ref, "./") || strings.HasPrefix(ref, "../") || strings.HasPrefix(ref, "/") || ref == "." || ref == ".."

@@ -66,6 +66,13 @@ func Select(folder string, c *Config) ([]*item, error) {
 	return all, nil
 }
 
+// Names are those of the definitions, each once.
+func Names(items []*item) []string {
+	names := each(items, func(i *item) string { return i.definition.Name })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // load reads a definition and its lock.
 func load(folder, ref string) (*item, error) {
 	if isPath(ref) {
