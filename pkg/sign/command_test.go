@@ -70,9 +70,9 @@ func TestCommandRefuses(t *testing.T) {
 		"openssl dgst -sha512 -sign KEY":      "is no signature by the key",
 		"echo hello":                          "is no signature by the key",
 		"true":                                "is no signature by the key",
-		"echo access denied for kms:Sign >&2; exit 3":    "exit status 3; it said: access denied for kms:Sign",
-		"exec head -c 100000 /dev/zero":                  "printed more than 65536 bytes",
-		"head -c 100000 /dev/zero >&2; echo end; exit 1": "exit status 1; it said",
+		"echo access denied for kms:Sign >&2; exit 3": "exit status 3; it said: access denied for kms:Sign",
+		"exec head -c 100000 /dev/zero":               "printed more than 65536 bytes",
+		"yes denied | head -c 100000 >&2; exit 1":     "exit status 1; it said: denied",
 		"kill -9 $$": "signal: killed",
 	} {
 		line, _ := kms(t, how)
@@ -99,6 +99,7 @@ func TestCommandRefuses(t *testing.T) {
 
 // A program that hangs is ended with all that it started.
 func TestCommandHangs(t *testing.T) {
+	testtool.Whole(t)
 	defer func(d time.Duration) { commandTimeout = d }(commandTimeout)
 	mark := filepath.Join(t.TempDir(), "mark")
 	line, _ := kms(t, "(sleep 4; echo >"+mark+") & sleep 100")
