@@ -47,7 +47,7 @@ func begin() error {
 	if err := netns.LoopbackUp(); err != nil {
 		return err
 	}
-	u, err := lookUp(s.User, "/etc/passwd", "/etc/group")
+	u, err := lookUpFiles(s.User, os.Open)
 	if err != nil {
 		return err
 	}

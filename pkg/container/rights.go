@@ -2,6 +2,7 @@ package container
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -28,3 +29,14 @@ var inUserNamespace = sync.OnceValue(func() bool {
 
 // owners says whether files can be given to any user.
 func owners() bool { return Privileged() && !inUserNamespace() }
+
+// mayUnshare tries to make the namespaces of a container, on a thread that ends
+// with them.
+func mayUnshare() error {
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		failed <- unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
+	}()
+	return <-failed
+}

@@ -11,7 +11,7 @@ import (
 // ErrUnavailable is wrapped by errors which say that this machine does not let
 // imgbuild run containers, and what to do about it. They are about the machine
 // and never about an image.
-var ErrUnavailable = errors.New("this machine does not let a plain user run containers")
+var ErrUnavailable = errors.New("this machine does not let imgbuild run containers")
 
 // restrictions are the kernel's settings that deny user namespaces, with the
 // value at which they do, and where that is written.

@@ -25,7 +25,7 @@ type user struct {
 
 // lookUp finds what a Dockerfile's USER says, NAME or UID, and :GROUP or :GID,
 // in the image's own files (passwd(5), group(5)). Numbers need not be in them.
-func lookUp(spec, passwd, group string) (user, error) {
+func lookUp(spec string, passwd, group io.Reader) (user, error) {
 	u := user{home: "/"}
 	name, groupName, grouped := strings.Cut(spec, ":")
 	uid, err := strconv.Atoi(name)
@@ -77,16 +77,7 @@ func lookUp(spec, passwd, group string) (user, error) {
 }
 
 // eachLine calls f with the fields of each whole line until it returns false.
-// An absent file has no lines: slim images need none.
-func eachLine(path string, fields int, f func([]string) bool) error {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
+func eachLine(file io.Reader, fields int, f func([]string) bool) error {
 	const most = 1 << 20 // of a file that an image brings
 	lines := bufio.NewScanner(io.LimitReader(file, most))
 	lines.Buffer(nil, most)
@@ -96,6 +87,25 @@ func eachLine(path string, fields int, f func([]string) bool) error {
 		}
 	}
 	return lines.Err()
+}
+
+// lookUpFiles is lookUp in the files that open opens. Absent ones have no
+// lines: slim images need none.
+func lookUpFiles(spec string, open func(string) (*os.File, error)) (user, error) {
+	var files [2]io.Reader
+	for n, name := range []string{"/etc/passwd", "/etc/group"} {
+		f, err := open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			files[n] = strings.NewReader("")
+			continue
+		}
+		if err != nil {
+			return user{}, err
+		}
+		defer f.Close()
+		files[n] = f
+	}
+	return lookUp(spec, files[0], files[1])
 }
 
 // capabilities are those that Docker leaves to root of a container, but for

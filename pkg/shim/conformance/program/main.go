@@ -12,16 +12,19 @@ import (
 
 // modes are what the first argument chooses among.
 var modes = map[string]func(args []string) int{
-	"raw":     raw,
-	"http":    serveHTTP,
-	"sdk":     sdk,
-	"signals": signals,
-	"orphans": orphans,
-	"leave":   leave,
-	"args":    arguments,
-	"env":     environment,
-	"lines":   lines,
-	"chatter": chatter,
+	"raw":      raw,
+	"http":     serveHTTP,
+	"sdk":      sdk,
+	"signals":  signals,
+	"orphans":  orphans,
+	"leave":    leave,
+	"args":     arguments,
+	"env":      environment,
+	"lines":    lines,
+	"chatter":  chatter,
+	"identity": identity,
+	"roots":    roots,
+	"zone":     zone,
 }
 
 func main() {
