@@ -52,14 +52,15 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 	if err := b.out.checkNames(wanted); err != nil {
 		return err
 	}
-	s, f, _, err := g.open()
+	s, f, m, err := g.open()
 	if err != nil {
 		return err
 	}
-	engine, err := newNative(s, f, compression, g.offline, wanted)
+	engine, done, err := g.engine(ctx, s, f, m, compression, wanted)
 	if err != nil {
 		return err
 	}
+	defer done()
 	var results []result
 	err = g.show(ctx, func(ctx context.Context) error {
 		built, err := buildAll(ctx, engine, wanted)

@@ -32,6 +32,14 @@ type delivery struct {
 }
 
 func (d *delivery) register(f *pflag.FlagSet) {
+	d.registerDestinations(f)
+	d.immutable.register(f)
+	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=TYPE,dest=PATH`: oci for an OCI layout (a folder, or a file where PATH ends in .tar), docker for what docker load reads; PATH - is standard output")
+	f.BoolVar(&d.load, "load", false, "load the images into docker or podman")
+}
+
+// registerDestinations registers the flags of pushing.
+func (d *delivery) registerDestinations(f *pflag.FlagSet) {
 	f.BoolVar(&d.push, "push", false, "push to --registry, or to the registries of --region")
 	f.BoolVar(&d.plan, "plan", false, "with --push: say what would be sent where, and send nothing")
 	f.StringArrayVar(&d.registries, "registry", nil, "`HOST`[:PORT][/NAMESPACE] to push to, or embedded for the built-in registry; may be repeated")
@@ -39,9 +47,6 @@ func (d *delivery) register(f *pflag.FlagSet) {
 	f.StringVar(&d.namespace, "namespace", "", "`NAMESPACE` in the regions' Container Registry")
 	f.StringSliceVar(&d.instances, "instance", nil, "Container Registry instance `ID`, as crpi-…, or the name of an enterprise instance; one a region, or one for all")
 	f.BoolVar(&d.vpcRefs, "vpc-refs", false, "print references with the VPC host, as templates need them")
-	d.immutable.register(f)
-	f.StringArrayVarP(&d.outputs, "output", "o", nil, "write the images, as `type=TYPE,dest=PATH`: oci for an OCI layout (a folder, or a file where PATH ends in .tar), docker for what docker load reads; PATH - is standard output")
-	f.BoolVar(&d.load, "load", false, "load the images into docker or podman")
 }
 
 // check reads the flags. Its errors are those of usage.

@@ -4,15 +4,15 @@ import (
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/pkg/build"
-	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/input/image"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
-// newNative returns the engine that works in this process.
-func newNative(s *store.Store, f *fetch.Fetcher, c layer.Compression, offline bool, wanted []wantedImage) (build.Engine, error) {
+// newNative returns the engine that works in this process. images says how base
+// images are pulled.
+func newNative(s *store.Store, f build.Fetcher, c layer.Compression, offline bool, wanted []wantedImage, images ...image.Option) (build.Engine, error) {
 	golang, err := golangLock(wanted)
 	if err != nil {
 		return nil, fmt.Errorf("choosing the Go that compiles the shim: %w", err)
@@ -21,7 +21,7 @@ func newNative(s *store.Store, f *fetch.Fetcher, c layer.Compression, offline bo
 	if err != nil {
 		return nil, err
 	}
-	n := &build.Native{Store: s, Fetch: f, Shim: shim, Compression: c}
+	n := &build.Native{Store: s, Fetch: f, Shim: shim, Compression: c, Images: images}
 	if offline {
 		n.Images = append(n.Images, image.Offline())
 	}

@@ -26,6 +26,7 @@ type global struct {
 	offline  bool
 	json     bool
 	mirrors  []string
+	bundles  []string
 
 	running bool     // arguments and flags have been read
 	notes   []string // to be told when progress is no longer drawn
@@ -36,6 +37,7 @@ func (g *global) register(f *pflag.FlagSet) {
 	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection but to push")
 	f.BoolVar(&g.json, "json", false, "print results as JSON")
 	f.StringArrayVar(&g.mirrors, "mirror", nil, "`ARCHIVE=URL`[,URL…] to fetch from; archives are debian, debian-security, go and npm; may be repeated")
+	f.StringArrayVar(&g.bundles, "bundle", nil, "`BUNDLE` to take from what no mirror gives, a reference or a file; may be repeated")
 }
 
 // open opens the store and what fetches into it.
@@ -56,7 +58,7 @@ func (g *global) open() (*store.Store, *fetch.Fetcher, *mirror.Mirrors, error) {
 		}
 		flags[archive] = url
 	}
-	m, err := mirror.New(mirror.Options{Flags: flags})
+	m, err := mirror.New(mirror.Options{Flags: flags, Bundles: g.bundles})
 	if err != nil {
 		return nil, nil, nil, usageError{err}
 	}

@@ -32,6 +32,7 @@ Environment:
   IMGBUILD_DEBIAN_SECURITY_MIRROR   else as imgbuild.yaml says, else as apt, npm
   IMGBUILD_GOPROXY                  and go are configured on this machine, else
   IMGBUILD_NPM_REGISTRY             from Alibaba Cloud's public mirrors
+  IMGBUILD_BUNDLE                   bundles, as --bundle, separated by commas
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY as usual`
 
 const rootExample = `  imgbuild golang                               build golang:1.27, into the store only
@@ -81,7 +82,7 @@ func newRoot(g *global) *cobra.Command {
 	g.register(root.PersistentFlags())
 	b.register(root.Flags())
 	completeFlags(root)
-	root.AddCommand(newCopy(g), newList(g), newLock(g), newRegistry(g), newSchema(g))
+	root.AddCommand(newBundle(g), newCopy(g), newList(g), newLock(g), newRegistry(g), newRelease(g), newSchema(g), newVerify(g))
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Example = "  . <(imgbuild completion bash)"

@@ -27,7 +27,11 @@ func Fetcher(next build.Fetcher, bundles ...*Bundle) build.Fetcher {
 	if len(bundles) == 0 {
 		return next
 	}
-	return &fallback{next: next, bundles: bundles, down: map[string]bool{}}
+	f := &fallback{next: next, bundles: bundles, down: map[string]bool{}}
+	if o, ok := next.(interface{ Offline() bool }); ok {
+		f.offline = o.Offline()
+	}
+	return f
 }
 
 // Images makes base images fall back to the bundles, too.
@@ -52,6 +56,7 @@ func Images(bundles ...*Bundle) image.Option {
 type fallback struct {
 	next    build.Fetcher
 	bundles []*Bundle
+	offline bool
 
 	mu   sync.Mutex
 	down map[string]bool // archives whose mirrors failed
@@ -79,8 +84,9 @@ func (f *fallback) Fetch(ctx context.Context, in lock.Input) (v1.Hash, error) {
 	if in.SHA256 == "" {
 		return f.next.Fetch(ctx, in) // what it will be nobody knows yet
 	}
-	if f.isDown(in.Archive) {
-		if err := f.fromBundles(ctx, in, errLacks); err == nil || ctx.Err() != nil || local(err) {
+	last := f.offline || f.isDown(in.Archive)
+	if last {
+		if err := f.fromBundles(ctx, in, nil); err == nil || ctx.Err() != nil || local(err) {
 			return h, err
 		}
 	}
@@ -157,14 +163,22 @@ type noneError struct {
 }
 
 func (e *noneError) Error() string {
-	texts := []string{e.before.Error()}
+	var texts []string
+	if e.before != nil {
+		texts = append(texts, e.before.Error())
+	}
 	for _, b := range e.bundles {
 		texts = append(texts, b.Error())
 	}
 	return strings.Join(texts, "; ")
 }
 
-func (e *noneError) Unwrap() []error { return append([]error{e.before}, e.bundles...) }
+func (e *noneError) Unwrap() []error {
+	if e.before == nil {
+		return e.bundles
+	}
+	return append([]error{e.before}, e.bundles...)
+}
 
 // local says that this machine is to blame, so that no other place helps.
 func local(err error) bool {

@@ -44,6 +44,9 @@ func New(st *store.Store, m *mirror.Mirrors, opts ...Option) (*Fetcher, error) {
 	}, nil
 }
 
+// Offline says that the Fetcher opens no connection.
+func (f *Fetcher) Offline() bool { return f.options.offline }
+
 // Fetch brings one file into the store and returns its hash, under which it
 // then is there. A file that is there already, with the lock's hash and size,
 // costs no network: its content is verified by whoever reads it
