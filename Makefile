@@ -3,7 +3,7 @@ GO ?= go
 RACE := $(if $(shell command -v "$$($(GO) env CC)" 2>/dev/null),-race)
 TOOLS := $(CURDIR)/bin
 
-.PHONY: help build test lint generate bench bench-shim demo-registries fuzz clean
+.PHONY: help build test lint generate bench bench-shim bench-push demo-registries fuzz clean
 
 help:
 	@echo 'make build      bin/imgbuild'
@@ -14,6 +14,7 @@ help:
 	@echo 'make bench      the comparisons with peers'
 	@echo 'make demo-registries  serves the registries of examples/release'
 	@echo 'make bench-shim the shim and its peers (needs wrk, node, npm; a quarter of an hour)'
+	@echo 'make bench-push pushes beside crane and skopeo (needs skopeo, docker-registry; ten minutes)'
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/imgbuild ./cmd/imgbuild
@@ -55,6 +56,11 @@ bench-shim:
 # Five registries for examples/release, until Ctrl-C.
 demo-registries:
 	$(GO) run ./examples/release/registries dist/release
+
+# One comparison alone: BENCH='-only cut'.
+bench-push:
+	cd tools && CGO_ENABLED=0 $(GO) build -o $(TOOLS)/ github.com/google/go-containerregistry/cmd/crane
+	$(GO) run ./bench/push $(BENCH)
 
 clean:
 	rm -rf bin
