@@ -20,11 +20,13 @@ func (f *flattener) content(n *node, r io.Reader, visible bool) error {
 		h.Reset()
 	}
 	out := []io.Writer{f.sums[0], f.sums[1]}
-	var text *bytes.Buffer
-	keep := visible && describes(n.Path)
+	var text keeper
+	if visible {
+		text.left = describes(n.Path)
+	}
+	keep := text.left > 0
 	if keep {
-		text = new(bytes.Buffer)
-		out = append(out, &limitedWriter{w: text, left: maxText})
+		out = append(out, &text)
 	}
 	var head [4]byte
 	got, err := io.ReadFull(r, head[:])
@@ -47,7 +49,9 @@ func (f *flattener) content(n *node, r io.Reader, visible bool) error {
 	f.sums[0].Sum(n.SHA1[:0])
 	f.sums[1].Sum(n.SHA256[:0])
 	if keep {
-		n.text = text.Bytes()
+		if n.text, err = text.bytes(n.Path); err != nil {
+			return err
+		}
 		if f.texts += len(n.text); f.texts > maxTexts {
 			return errTooLarge
 		}
@@ -68,22 +72,48 @@ func isLicense(base string) bool {
 	return slices.Contains(licenseNames, stem) && slices.Contains([]string{"", "md", "txt"}, ext)
 }
 
-// describes says whether the file tells something of packages.
-func describes(p string) bool {
+// describes says how many bytes of the file are kept: 0 where it tells nothing
+// of packages.
+func describes(p string) int {
 	dir, base := path.Split(p)
 	switch {
-	case base == "package.json", isLicense(base):
-		return true
-	case p == dpkgStatus, p == dpkgDiversions, p == "etc/os-release", p == "usr/lib/os-release":
-		return true
-	case dir == dpkgStatusDir:
-		return true
-	case dir == dpkgInfo:
-		return strings.HasSuffix(base, ".list")
-	case strings.HasPrefix(p, docDir):
-		return base == "copyright"
+	case p == dpkgStatus, p == dpkgDiversions, dir == dpkgStatusDir, dir == dpkgInfo && strings.HasSuffix(base, ".list"):
+		return maxDatabase
+	case base == "package.json", isLicense(base), p == "etc/os-release", p == "usr/lib/os-release",
+		base == "copyright" && strings.HasPrefix(p, docDir):
+		return maxText
 	}
-	return false
+	return 0
+}
+
+// keeper keeps a text of at most left bytes.
+type keeper struct {
+	buf  bytes.Buffer
+	left int
+	over bool
+}
+
+// Write implements io.Writer.
+func (k *keeper) Write(p []byte) (int, error) {
+	if k.left -= len(p); k.left < 0 {
+		k.over = true
+		k.buf = bytes.Buffer{}
+	} else {
+		k.buf.Write(p)
+	}
+	return len(p), nil
+}
+
+// bytes is the text. One that is too long is as good as none, but not where
+// packages would be missed by it.
+func (k *keeper) bytes(p string) ([]byte, error) {
+	switch {
+	case !k.over:
+		return append([]byte{}, k.buf.Bytes()...), nil
+	case strings.HasPrefix(p, "var/lib/dpkg/"):
+		return nil, fmt.Errorf("dpkg's database: %w", errTooLarge)
+	}
+	return nil, nil
 }
 
 // unpack opens the layer, decompressed. Compressed is what every kind of
@@ -107,8 +137,7 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 		u.Reader, err = gzip.NewReader(all)
 	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}): // RFC 8878, section 3.1.1
 		var z *zstd.Decoder
-		// 8 MiB is the window that RFC 8878 asks decoders to support.
-		if z, err = zstd.NewReader(all, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20)); err == nil {
+		if z, err = zstd.NewReader(all, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
 			u.Reader, u.free = z, z.Close
 		}
 	default:
@@ -162,17 +191,4 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	return n, err
-}
-
-// limitedWriter fails where there is more than left.
-type limitedWriter struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limitedWriter) Write(p []byte) (int, error) {
-	if l.left -= len(p); l.left < 0 {
-		return 0, errTooLarge
-	}
-	return l.w.Write(p)
 }

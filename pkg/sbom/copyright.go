@@ -8,14 +8,14 @@ import (
 // A machine-readable one (DEP-5,
 // debian.org/doc/packaging-manuals/copyright-format/1.0) becomes an SPDX
 // expression in which all licences of the package's parts hold; of any other
-// the whole text is one LicenseRef.
-func (b *builder) copyright(pkg string, text []byte) string {
+// the whole text is one LicenseRef, called after the source package.
+func (b *builder) copyright(source string, text []byte) string {
 	if len(text) == 0 {
 		return NoAssertion
 	}
 	c, ok := parseCopyright(text)
 	if !ok {
-		return b.ref(pkg+"-copyright", string(text))
+		return b.ref(source+"-copyright", string(text))
 	}
 	var out []string
 	for _, l := range c.licenses {
@@ -36,7 +36,8 @@ func (b *builder) copyright(pkg string, text []byte) string {
 // machineReadable is a copyright file that a program can read.
 type machineReadable struct {
 	// licenses are the first lines of the License fields of all Files
-	// paragraphs, each once.
+	// paragraphs, each once; where there is no such paragraph, that of the
+	// header, which sums up the package, or those of the licences alone.
 	licenses []string
 	// texts are the licences' texts by lower-case name.
 	texts map[string]string
@@ -51,13 +52,13 @@ func parseCopyright(text []byte) (machineReadable, bool) {
 	if len(ps) == 0 {
 		return c, false
 	}
-	header := fields(ps[0])
-	if format := header["format"] + header["format-specification"]; !strings.Contains(format, "copyright-format") && !strings.Contains(format, "dep5") {
+	first := fields(ps[0])
+	if format := first["format"] + first["format-specification"]; !strings.Contains(format, "copyright-format") && !strings.Contains(format, "dep5") {
 		return c, false
 	}
 	seen := map[string]bool{}
-	var alone []string
-	for _, p := range ps {
+	var header, alone []string
+	for i, p := range ps {
 		f := fields(p)
 		license, ok := f["license"]
 		if !ok {
@@ -73,15 +74,18 @@ func parseCopyright(text []byte) (machineReadable, bool) {
 				c.texts[key] = body
 			}
 		}
-		_, ofFiles := f["files"]
-		_, isHeader := f["format"]
-		switch {
-		case !ofFiles && !isHeader:
+		switch _, ofFiles := f["files"]; {
+		case !ofFiles && i == 0:
+			header = []string{name}
+		case !ofFiles:
 			alone = append(alone, name)
 		case !seen[name] && len(seen) < maxLicenses:
 			seen[name] = true
 			c.licenses = append(c.licenses, name)
 		}
+	}
+	if len(c.licenses) == 0 {
+		c.licenses = header
 	}
 	if len(c.licenses) == 0 {
 		c.licenses = alone

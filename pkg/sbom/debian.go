@@ -50,7 +50,8 @@ func (b *builder) debian() error {
 			}
 		}
 	}
-	return b.control(found)
+	b.control(found)
+	return nil
 }
 
 // ownDebian gives the file to the Debian package, unless a later layer of the
@@ -107,13 +108,9 @@ func (b *builder) listed(dir string, p installed) []string {
 }
 
 func (b *builder) debianPackage(p installed, in lock.Input, locked bool) (*entry, error) {
-	upstream := p.source
-	if p.sourceVersion != "" {
-		upstream += "@" + p.sourceVersion
-	}
 	out := Package{
 		Kind: KindDebian, Name: p.name, Version: p.version,
-		PURL:       debianPURL(b.distro, p.name, p.version, p.arch, upstream),
+		PURL:       p.purl(b.distro),
 		Supplier:   b.distro.supplier(),
 		Originator: person(p.maintainer),
 		Homepage:   p.homepage,
@@ -131,13 +128,13 @@ func (b *builder) debianPackage(p installed, in lock.Input, locked bool) (*entry
 			return nil, fmt.Errorf("the licence of %s: %w", in.ID, err)
 		}
 	}
-	out.License = b.copyright(p.name, text)
+	out.License = b.copyright(cmp.Or(p.source, p.name), text)
 	return b.inside(out), nil
 }
 
 // control gives info/NAME.* to the packages: these are files of theirs, too
 // (control.tar of the .deb). What dpkg itself writes there is the lists.
-func (b *builder) control(found []installed) error {
+func (b *builder) control(found []installed) {
 	byStem := map[string]installed{}
 	for _, p := range found {
 		byStem[p.name] = p
@@ -150,14 +147,9 @@ func (b *builder) control(found []installed) error {
 		// Names of packages have dots, control files have none in theirs.
 		stem := strings.TrimSuffix(f[len(dpkgInfo):], path.Ext(f))
 		if p, ok := byStem[stem]; ok {
-			upstream := p.source
-			if p.sourceVersion != "" {
-				upstream += "@" + p.sourceVersion
-			}
-			b.ownDebian(f, b.byPURL[debianPURL(b.distro, p.name, p.version, p.arch, upstream)])
+			b.ownDebian(f, b.byPURL[p.purl(b.distro)])
 		}
 	}
-	return nil
 }
 
 // person is "Person: Name (address)" of "Name <address>" (SPDX 2.3, 7.6).

@@ -47,7 +47,6 @@ const (
 	KindNPM    Kind = "npm"    // an npm package
 	KindGo     Kind = "go"     // the Go toolchain
 	KindModule Kind = "module" // a Go module compiled into a program
-	KindOther  Kind = "generic"
 )
 
 // Package is something with a name, a version and a licence.

@@ -21,9 +21,9 @@ const (
 
 // installed is a package as dpkg knows it.
 type installed struct {
-	name, version, arch        string
-	source, sourceVersion      string
-	maintainer, homepage, same string
+	name, version, arch   string
+	source, sourceVersion string
+	maintainer, homepage  string
 	// paths has the package's files by dpkg's list, with a leading slash.
 	paths []string
 }
@@ -43,7 +43,7 @@ func parseStatus(text []byte) ([]installed, error) {
 		}
 		p := installed{
 			name: s.Get("Package"), version: s.Get("Version"), arch: s.Get("Architecture"),
-			maintainer: s.Get("Maintainer"), homepage: s.Get("Homepage"), same: s.Get("Multi-Arch"),
+			maintainer: s.Get("Maintainer"), homepage: s.Get("Homepage"),
 		}
 		if p.name == "" || p.version == "" || strings.ContainsAny(p.name+p.arch, "/\n\x00 ") {
 			return nil, errors.New("dpkg's status: a package without a name or a version")

@@ -57,7 +57,7 @@ type flattener struct {
 // flatten returns the file system that the layers make together.
 func flatten(ctx context.Context, layers []v1.Layer, o options) (*tree, error) {
 	f := &flattener{
-		tree:      tree{nodes: map[string]*node{}},
+		tree:      tree{nodes: map[string]*node{}, followed: map[string]place{}},
 		temp:      &spool{open: o.temp},
 		sums:      [2]hash.Hash{sha1.New(), sha256.New()},
 		buf:       make([]byte, 256<<10),
@@ -119,7 +119,7 @@ func (f *flattener) entry(h *tar.Header, content io.Reader) error {
 	name := path.Clean("/" + h.Name)[1:]
 	f.entries++
 	f.paths += len(name) + len(h.Linkname)
-	if f.entries > maxEntries || f.paths > maxPaths || len(name) > maxPath || len(h.Linkname) > maxPath {
+	if f.entries > maxEntries || f.paths > maxPaths || len(name) > maxPath || len(h.Linkname) > maxPath || strings.Count(name, "/") >= maxDepth {
 		return errTooLarge
 	}
 	if name == "" {

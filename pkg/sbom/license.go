@@ -104,14 +104,45 @@ func idString(s string) string {
 
 // all joins expressions that hold together.
 func all(expressions []string) string {
-	slices.Sort(expressions)
-	expressions = slices.Compact(expressions)
-	if len(expressions) > 1 {
-		for i, e := range expressions {
-			if strings.Contains(e, " OR ") && !strings.HasPrefix(e, "(") {
-				expressions[i] = "(" + e + ")"
+	var terms []string
+	for _, e := range expressions {
+		terms = append(terms, conjuncts(e)...)
+	}
+	slices.Sort(terms)
+	terms = slices.Compact(terms)
+	if len(terms) > 1 {
+		for i, t := range terms {
+			if strings.Contains(t, " OR ") {
+				terms[i] = "(" + t + ")"
 			}
 		}
 	}
-	return strings.Join(expressions, " AND ")
+	return strings.Join(terms, " AND ")
+}
+
+// conjuncts takes an expression apart at the ANDs that are in no parentheses.
+// One with an OR outside of them stays whole, and loses the parentheses that
+// are around all of it.
+func conjuncts(e string) []string {
+	var out, words []string
+	depth := 0
+	for word := range strings.SplitSeq(e, " ") {
+		depth += strings.Count(word, "(") - strings.Count(word, ")")
+		switch {
+		case depth == 0 && word == "OR":
+			return []string{e}
+		case depth == 0 && word == "AND":
+			out = append(out, strings.Join(words, " "))
+			words = nil
+		default:
+			words = append(words, word)
+		}
+	}
+	out = append(out, strings.Join(words, " "))
+	for i, t := range out {
+		if strings.HasPrefix(t, "(") && strings.HasSuffix(t, ")") {
+			out[i] = t[1 : len(t)-1]
+		}
+	}
+	return out
 }

@@ -12,16 +12,24 @@ const (
 	// has 8,000.
 	maxEntries = 1 << 20
 	// maxPaths is the length of all paths together, in bytes.
-	maxPaths = 256 << 20
+	maxPaths = 128 << 20
 	// maxUnpacked is the size of all layers together, in bytes.
 	maxUnpacked = 64 << 30
-	// maxText is the size of a file whose content is kept, in bytes. dpkg's
-	// status of a desktop has 4 MB.
-	maxText = 32 << 20
+	// maxDatabase is the size of a file of dpkg's, in bytes. The status of a
+	// desktop has 4 MB.
+	maxDatabase = 32 << 20
+	// maxText is that of any other file whose content is kept. Node.js's
+	// LICENSE has 150 kB.
+	maxText = 4 << 20
 	// maxTexts is that of all kept contents together.
-	maxTexts = 256 << 20
+	maxTexts = 128 << 20
 	// maxPath is PATH_MAX of Linux, in bytes.
 	maxPath = 4096
+	// maxDepth is how many folders deep a file may lie.
+	maxDepth = 256
+	// maxWindow is how much of a zstd layer its decoder holds, in bytes; RFC
+	// 8878 (section 3.1.1.1.2) asks for 8 MiB at least.
+	maxWindow = 64 << 20
 	// maxModules is the number of Go modules in all programs together.
 	maxModules = 100_000
 )

@@ -9,14 +9,16 @@ import (
 
 // Package URLs, as purl-spec's PURL-TYPES.rst defines each type.
 
-// debianPURL names a Debian package. upstream is the source package, by which
-// Debian's security tracker files its advisories: scanners read it from there.
-func debianPURL(d distro, name, version, arch, upstream string) string {
-	q := map[string]string{"arch": arch, "distro": d.tag()}
-	if upstream != "" {
-		q["upstream"] = upstream
+// purl names a Debian package. The qualifier upstream is its source package,
+// by which Debian's security tracker files its advisories: scanners read it
+// from there.
+func (p installed) purl(d distro) string {
+	upstream := p.source
+	if p.sourceVersion != "" {
+		upstream += "@" + p.sourceVersion
 	}
-	return purl(packageurl.TypeDebian, d.namespace(), name, version, q)
+	return purl(packageurl.TypeDebian, d.namespace(), p.name, p.version,
+		map[string]string{"arch": p.arch, "distro": d.tag(), "upstream": upstream})
 }
 
 // npmPURL names an npm package, with its scope.

@@ -61,6 +61,7 @@ func joined(words []string, level int, leaf func(string) string) string {
 			}
 		}
 	}
+	slices.Sort(parts)
 	return strings.Join(parts, " "+spdx+" ")
 }
 

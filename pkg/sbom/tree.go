@@ -11,6 +11,8 @@ import (
 type tree struct {
 	nodes    map[string]*node
 	unpacked int64 // size of all layers in bytes
+	// followed are the symbolic links that were followed already, by path.
+	followed map[string]place
 }
 
 // maxLinks is how many symbolic links a path may lead over, as in Linux
@@ -40,6 +42,7 @@ func (f *flattener) visible(n *node) bool {
 // canonical moves what layers have below a symbolic link to where it really
 // lies: whoever unpacks a layer follows links. The upper layer's file wins.
 func (t *tree) canonical() {
+	defer clear(t.followed) // moving files may have changed where links lead
 	for _, p := range t.paths() {
 		n := t.nodes[p]
 		real, ok := t.parent(p)
@@ -72,42 +75,59 @@ func (t *tree) parent(p string) (string, bool) {
 	if dir == "" {
 		return p, true
 	}
-	real, ok := t.resolve(dir)
+	real, ok := t.walk("", dir, 0)
 	return path.Join(real, base), ok
 }
 
 // resolve returns where the path leads when all symbolic links are followed.
-func (t *tree) resolve(p string) (string, bool) {
-	done := ""
-	rest := strings.Split(path.Clean("/" + p)[1:], "/")
-	for links := 0; len(rest) > 0; {
-		name := rest[0]
-		rest = rest[1:]
+func (t *tree) resolve(p string) (string, bool) { return t.walk("", p, 0) }
+
+// walk goes the way from a folder whose path has no links in it. It is false
+// for a way over more than maxLinks links, or in circles.
+func (t *tree) walk(from, way string, links int) (string, bool) {
+	at := from
+	for name := range strings.SplitSeq(way, "/") {
 		switch name {
 		case "", ".":
 			continue
 		case "..":
-			done = strings.TrimPrefix(path.Dir("/"+done), "/")
+			at = strings.TrimPrefix(path.Dir("/"+at), "/")
 			continue
 		}
-		next := path.Join(done, name)
+		next := name
+		if at != "" {
+			next = at + "/" + name
+		}
 		n := t.nodes[next]
 		if n == nil || n.kind != tar.TypeSymlink {
-			done = next
+			at = next
 			continue
 		}
-		if links++; links > maxLinks {
+		// Each link is followed once, however many paths lead over it.
+		known, ok := t.followed[next]
+		if !ok {
+			if links == maxLinks {
+				return "", false
+			}
+			if path.IsAbs(n.Link) {
+				at = ""
+			}
+			t.followed[next] = place{} // where a circle comes back to
+			known.path, known.ok = t.walk(at, n.Link, links+1)
+			t.followed[next] = known
+		}
+		if !known.ok {
 			return "", false
 		}
-		if path.IsAbs(n.Link) {
-			done = ""
-		}
-		rest = append(strings.Split(n.Link, "/"), rest...)
-		if len(rest) > maxPath {
-			return "", false
-		}
+		at = known.path
 	}
-	return done, true
+	return at, true
+}
+
+// place is where a symbolic link leads, if anywhere.
+type place struct {
+	path string
+	ok   bool
 }
 
 // file returns the node at p, all links followed, if it is a regular file.
