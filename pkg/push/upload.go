@@ -144,6 +144,11 @@ func (u *upload) closeFailed(err error) error {
 	if !ok {
 		return err
 	}
+	if e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests && !refused(err) {
+		if damaged := u.cursor.verify(u.blob); damaged != nil {
+			return damaged
+		}
+	}
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestedRangeNotSatisfiable:
 		if u.onItsWord {
