@@ -2,7 +2,8 @@
 // what package push takes. Manifests and indexes are read at once and keep
 // their bytes; a layer or config is fetched when it is first opened, so that
 // one which no destination lacks is never fetched. All content is verified by
-// its digest as it is read.
+// its digest as it is read; only a layout's blobs are left to the registry that
+// they are sent to, and verified here where it refuses them.
 //
 // What is attached to an image under another tag or by a referrer (signatures,
 // SBOMs, provenance) is no part of it and not opened.
