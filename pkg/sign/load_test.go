@@ -33,31 +33,70 @@ func pkcs8(t *testing.T, key any) []byte {
 	return der
 }
 
-// forms are one key in all forms that are read. Their password is "secret".
+// forms are one key in all plain forms that are read.
 func forms(t *testing.T, key *ecdsa.PrivateKey) map[string]string {
 	t.Helper()
 	sec1, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := encrypted.Encrypt(pkcs8(t, key), []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	// openssl writes the curve's name in front, unless it is told not to.
 	params := pemOf("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})
 	return map[string]string{
-		"PKCS #8":                   pemOf("PRIVATE KEY", pkcs8(t, key)),
-		"SEC 1":                     pemOf("EC PRIVATE KEY", sec1),
-		"SEC 1 behind parameters":   params + pemOf("EC PRIVATE KEY", sec1),
-		"text around it":            "a comment\n" + pemOf("PRIVATE KEY", pkcs8(t, key)) + "more\n",
-		"sigstore":                  pemOf("ENCRYPTED SIGSTORE PRIVATE KEY", sealed),
-		"cosign, as it was earlier": pemOf("ENCRYPTED COSIGN PRIVATE KEY", sealed),
+		"PKCS #8":                 pemOf("PRIVATE KEY", pkcs8(t, key)),
+		"SEC 1":                   pemOf("EC PRIVATE KEY", sec1),
+		"SEC 1 behind parameters": params + pemOf("EC PRIVATE KEY", sec1),
+		"text around it":          "a comment\n" + pemOf("PRIVATE KEY", pkcs8(t, key)) + "more\n",
 	}
 }
 
+// sealed is the key in cosign's encrypted form.
+func sealed(t *testing.T, key *ecdsa.PrivateKey, password string) []byte {
+	t.Helper()
+	b, err := encrypted.Encrypt(pkcs8(t, key), []byte(password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestEncrypted: cosign's keys, with their password and without.
+func TestEncrypted(t *testing.T) {
+	testtool.Whole(t) // to derive a key takes seconds with the race detector
+	noTerminal(t)
+	key := newKey(t)
+	der := sealed(t, key.key, "secret")
+	for _, kind := range []string{"ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY"} {
+		path := writeFile(t, "cosign.key", pemOf(kind, der), 0o600)
+		t.Setenv("COSIGN_PASSWORD", "secret")
+		got, err := Load(t.Context(), path)
+		if err != nil || !key.key.PublicKey.Equal(got.Public()) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		t.Setenv("COSIGN_PASSWORD", "wr0ng-passw0rd")
+		if _, err := Load(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is not that of the key") || strings.Contains(err.Error(), "wr0ng") {
+			t.Errorf("%s: error %v", kind, err)
+		}
+		os.Unsetenv("COSIGN_PASSWORD")
+		if _, err := Load(t.Context(), path); err == nil || !strings.Contains(err.Error(), "it is encrypted and COSIGN_PASSWORD is not set; put the key's password into") {
+			t.Errorf("%s: error %v", kind, err)
+		}
+	}
+}
+
+// noTerminal is a standard input that no password can come from.
+func noTerminal(t *testing.T) {
+	t.Helper()
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := os.Stdin
+	os.Stdin = in
+	t.Cleanup(func() { os.Stdin = old; in.Close() })
+}
+
 func TestLoad(t *testing.T) {
-	t.Setenv("COSIGN_PASSWORD", "secret")
 	key := newKey(t)
 	for name, text := range forms(t, key.key) {
 		t.Setenv("SIGNING_KEY", text)
@@ -90,7 +129,7 @@ func TestLoad(t *testing.T) {
 
 // Keys that others can read are used, and told of.
 func TestReadableByOthers(t *testing.T) {
-	text := forms(t, newKey(t).key)["PKCS #8"]
+	text := pemOf("PRIVATE KEY", pkcs8(t, newKey(t).key))
 	for mode, want := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o644: true, 0o604: true} {
 		path := writeFile(t, "key.pem", text, mode)
 		key, err := Load(t.Context(), path)
@@ -104,19 +143,14 @@ func TestReadableByOthers(t *testing.T) {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	// A terminal's input would be waited for.
-	if in, err := os.Open(os.DevNull); err == nil {
-		defer in.Close()
-		defer func(old *os.File) { os.Stdin = old }(os.Stdin)
-		os.Stdin = in
-	}
+	noTerminal(t)
 	key := newKey(t)
 	all := forms(t, key.key)
 	public, err := PublicPEM(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +178,6 @@ func TestLoadRefuses(t *testing.T) {
 		"damaged PKCS #8": {pemOf("PRIVATE KEY", damaged[:40]), "not a private key (PKCS #8)"},
 		"damaged SEC 1":   {pemOf("EC PRIVATE KEY", []byte("x")), "not an EC private key"},
 		"damaged cosign":  {pemOf("ENCRYPTED SIGSTORE PRIVATE KEY", []byte("{")), "COSIGN_PASSWORD is not set"},
-		"no password":     {all["sigstore"], "it is encrypted and COSIGN_PASSWORD is not set; put the key's password into"},
 		"only parameters": {pemOf("EC PARAMETERS", []byte("x")), "no key in PEM form"},
 		"too large":       {strings.Repeat("x", maxPEM+1), "larger than"},
 	} {
@@ -157,11 +190,6 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 
-	t.Setenv("COSIGN_PASSWORD", "wr0ng-passw0rd")
-	t.Setenv("SIGNING_KEY", all["sigstore"])
-	if _, err := Load(t.Context(), "env:SIGNING_KEY"); err == nil || !strings.Contains(err.Error(), "is not that of the key") || strings.Contains(err.Error(), "wr0ng") {
-		t.Errorf("error %v", err)
-	}
 	for spec, want := range map[string]string{
 		"":                                    "the key has no name",
 		"env:":                                "is not set",
@@ -184,7 +212,7 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestLoadPublicRefuses(t *testing.T) {
 	key := newKey(t)
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +221,7 @@ func TestLoadPublicRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		forms(t, key.key)["PKCS #8"]:                "it is a private key; to verify takes the public one",
+		pemOf("PRIVATE KEY", pkcs8(t, key.key)):     "it is a private key; to verify takes the public one",
 		pemOf("PUBLIC KEY", rsaPublic):              "it is an RSA key",
 		pemOf("PUBLIC KEY", []byte("x")):            "not a public key",
 		pemOf("CERTIFICATE", []byte("x")):           "CERTIFICATE",
