@@ -63,11 +63,11 @@ func refusal(repo address.Repository, e *Error) (why, next string) {
 		}
 		return true
 	}
-	namespace, _, nested := strings.Cut(repo.Path, "/")
+	namespace, name, nested := strings.Cut(repo.Path, "/")
 	switch {
 	case has("immutab") || e.is("TAG_IMMUTABLE") || has("tag", "overwrite") || has("tag", "already exist"):
 		return "the tag exists and the registry does not let it be moved (immutable tags)",
-			"push under another tag, or switch immutable tags off for this repository"
+			"with --immutable all the push leaves such tags and moves the others; or push under another tag, or switch immutable tags off for this repository"
 	case has("quota") || has("insufficient storage") || e.Status == http.StatusInsufficientStorage:
 		return "the registry has no room left for this user or namespace", "free some, or raise the quota"
 	case e.is("NAME_UNKNOWN") || has("namespace", "not exist") || has("namespace", "not found") ||
@@ -80,7 +80,11 @@ func refusal(repo address.Repository, e *Error) (why, next string) {
 	case e.Status == http.StatusForbidden || e.is("DENIED") || e.insufficientScope():
 		next := "ask for push permission on it, or `docker login " + repo.Host + "` as another user"
 		if _, ok := address.ParseACR(repo.Host); ok {
-			next = "the user needs the RAM actions cr:PushRepository and cr:PullRepository on it; or `docker login " + repo.Host + "` as another user"
+			next = "the user or role needs the RAM actions cr:PushRepository and cr:PullRepository on it, and the namespace " + namespace +
+				" must exist, for a push makes none; or `docker login " + repo.Host + "` as another user"
+			if strings.Contains(name, "/") {
+				next += "; the personal edition also refuses more than one namespace and one name"
+			}
 		}
 		return fmt.Sprintf("this user may not push to %s", repo.Path), next
 	case e.Status == http.StatusUnauthorized:

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -194,4 +198,105 @@ func TestHeldLess(t *testing.T) {
 		s.misbehave(nil)
 		pullBack(t, s.host()+"/a:1", img)
 	}
+}
+
+// TestTroubleAllTheWay: an upload that gets on goes on, though it fails more
+// often in all than a request that gets nowhere may.
+func TestTroubleAllTheWay(t *testing.T) {
+	s := newServer(t, nil, nil)
+	var patches, asked atomic.Int64
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		switch {
+		case r.Method == http.MethodPatch && patches.Add(1)%2 == 0,
+			r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/uploads/") && asked.Add(1)%2 == 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+	img := ociImage(t, randomLayer(t, 8*testChunk))
+	p := newPusher(t, push.WithChunk(testChunk), push.WithTries(3))
+	if _, err := p.Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() < 6 {
+		t.Errorf("the upload was asked for %d times, so that the test shows nothing", asked.Load())
+	}
+	s.misbehave(nil)
+	pullBack(t, s.host()+"/a:1", img)
+}
+
+// TestUploadsLeaveNothing: what was noted of uploads is gone when they are over.
+func TestUploadsLeaveNothing(t *testing.T) {
+	s := newServer(t, nil, nil)
+	dir := t.TempDir()
+	st, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var noted atomic.Int64
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPatch {
+			files, _ := filepath.Glob(filepath.Join(dir, "records", "blob-uploads", "*"))
+			noted.Store(max(noted.Load(), int64(len(files))))
+		}
+		next.ServeHTTP(w, r)
+	})
+	img := ociImage(t, randomLayer(t, 3*testChunk), randomLayer(t, 3*testChunk))
+	p := newPusher(t, push.WithChunk(testChunk), push.WithMemory(push.StoreMemory(st)))
+	if _, err := p.Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "records", "blob-uploads", "*"))
+	if err != nil || len(left) > 0 || noted.Load() == 0 {
+		t.Errorf("%d uploads are noted, %d were meanwhile", len(left), noted.Load())
+	}
+}
+
+// TestFewAtATime: of many blobs as many are on their way as the host has slots,
+// and no more are open.
+func TestFewAtATime(t *testing.T) {
+	s := newServer(t, nil, nil)
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPatch {
+			time.Sleep(5 * time.Millisecond)
+		}
+		next.ServeHTTP(w, r)
+	})
+	var open, most atomic.Int64
+	var layers []v1.Layer
+	for range 20 {
+		layers = append(layers, countedLayer{randomLayer(t, 300<<10), &open, &most})
+	}
+	img := ociImage(t, layers...)
+	most.Store(0) // making the image may have read them
+	if _, err := newPusher(t, push.WithSlots(3), push.WithChunk(64<<10)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "a"), Tags: []string{"1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if open.Load() != 0 || most.Load() < 2 || most.Load() > 3 {
+		t.Errorf("%d layers are still open, %d were at once; want 3 at most", open.Load(), most.Load())
+	}
+}
+
+type countedLayer struct {
+	v1.Layer
+	open, most *atomic.Int64
+}
+
+func (l countedLayer) Compressed() (io.ReadCloser, error) {
+	rc, err := l.Layer.Compressed()
+	n := l.open.Add(1)
+	for m := l.most.Load(); n > m && !l.most.CompareAndSwap(m, n); m = l.most.Load() {
+	}
+	return closing{rc, func() { l.open.Add(-1) }}, err
+}
+
+type closing struct {
+	io.ReadCloser
+	then func()
+}
+
+func (c closing) Close() error {
+	c.then()
+	return c.ReadCloser.Close()
 }
