@@ -92,7 +92,7 @@ func (w *beside) run(ctx context.Context) error {
 	return nil
 }
 
-// words are the kinds of attachments for people, and in reports.
+// words are the kinds of attachments for people.
 var words = map[string]string{attach.Source: "source", attach.Attestations: "attestations", attach.Signature: "signature"}
 
 // put pushes an attachment that changed, and notes that it is right now. img

@@ -117,10 +117,17 @@ func (b *built) platform(i int, s *standing) (Platform, time.Time, error) {
 	}
 	for _, a := range s.attachments {
 		if a.of == b.digests[i] || a.kind == attach.Source {
-			out.Attachments[words[a.kind]] = Attachment{Tag: attach.Tag(a.of, a.kind), Digest: a.at.String(), MediaType: mediaTypes[a.kind]}
+			for _, what := range reported[a.kind] {
+				out.Attachments[what] = Attachment{Tag: attach.Tag(a.of, a.kind), Digest: a.at.String(), MediaType: mediaTypes[a.kind]}
+			}
 		}
 	}
 	return out, config.Created.Time, nil
+}
+
+// reported is what attachments of each kind are in a report.
+var reported = map[string][]string{
+	attach.Source: {"source"}, attach.Attestations: {"sbom", "provenance"}, attach.Signature: {"signature"},
 }
 
 // mediaTypes are those of the layers of attachments.
