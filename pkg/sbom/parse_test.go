@@ -203,6 +203,25 @@ func TestDeclared(t *testing.T) {
 	}
 }
 
+func TestExpression(t *testing.T) {
+	for in, want := range map[string]string{
+		"MIT":                     "MIT",
+		" mit ":                   "MIT",
+		"GPL-2.0+":                "GPL-2.0+",
+		"Apache-2.0+":             "Apache-2.0+",
+		"(MIT AND (ISC OR 0BSD))": "(MIT AND (ISC OR 0BSD))",
+		"GPL-2.0-only WITH Classpath-exception-2.0 OR MIT": "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT",
+		"": "", "(": "", ")": "", "()": "", "MIT OR": "", "OR": "", "MIT ISC": "", "(MIT": "", "MIT)": "", "MIT or ISC": "",
+		"MIT WITH": "", "MIT WITH ISC": "", "WITH": "", "+": "", "LicenseRef-x": "", "NONE": "", "NOASSERTION": "",
+		strings.Repeat("(", 500) + "MIT" + strings.Repeat(")", 500): "",
+	} {
+		got, ok := expression(in)
+		if ok != (want != "") || ok && got != want {
+			t.Errorf("%q: got %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
 func TestFromText(t *testing.T) {
 	license, found := fromText("Node.js is licensed for use as follows:\n\n" + mit + "\n\nThe vendored library:\n\n" + bsd)
 	if license != "MIT" || !slices.Equal(found, []string{"BSD-3-Clause", "MIT"}) {
