@@ -72,8 +72,8 @@ func Start(ctx context.Context, s Spec) (*Container, error) {
 	return c, nil
 }
 
-func (s Spec) start(ctx context.Context, set *setup, copied bool) (c *Container, err error) {
-	c = &Container{output: make(chan struct{})}
+func (s Spec) start(ctx context.Context, set *setup, copied bool) (_ *Container, err error) {
+	c := &Container{output: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.tidy())

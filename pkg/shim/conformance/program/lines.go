@@ -56,6 +56,16 @@ func init() {
 			fmt.Println("at home")
 			return goOn
 		},
+		// fill takes so many bytes of memory
+		"fill": func(rest string) int {
+			n, _ := strconv.Atoi(rest)
+			b := make([]byte, n)
+			for i := 0; i < n; i += 4096 {
+				b[i] = 1
+			}
+			fmt.Fprintln(os.Stderr, len(b))
+			return goOn
+		},
 		// fork makes so many orphans
 		"fork": func(rest string) int {
 			n, _ := strconv.Atoi(rest)

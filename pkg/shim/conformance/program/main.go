@@ -25,6 +25,7 @@ var modes = map[string]func(args []string) int{
 	"identity": identity,
 	"roots":    roots,
 	"zone":     zone,
+	"look":     look,
 }
 
 func main() {
