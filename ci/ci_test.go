@@ -6,8 +6,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto/sha512"
-	"encoding/base64"
 	"io"
 	"os"
 	"os/exec"
@@ -20,7 +18,11 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
+	"github.com/imgbuild/imgbuild/pkg/fetch"
+	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/mirror"
 	"github.com/imgbuild/imgbuild/pkg/release"
+	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
 var workflows = []string{"github/check.yml", "github/relock.yml", "github/release.yml"}
@@ -90,16 +92,17 @@ func TestActionsArePinned(t *testing.T) {
 	}
 }
 
-// The last version that has the schema as a file of its own.
-const (
-	checkerVersion = "4.61.1"
-	checkerSHA512  = "VbOq91Ze7pCqBmYMBO8j9hEzLHXcN0AGqnicjZSMlm7YWGSR0/6oesjFvMHliKdLMhmaPn8CjXscfv36QrSGzQ=="
-)
+// checker is the last gitlab-ci-local that has the schema as a file of its own.
+var checker = lock.Input{
+	ID: "npm:gitlab-ci-local@4.61.1", Kind: lock.KindNPM, Name: "gitlab-ci-local", Version: "4.61.1",
+	Archive: mirror.NPM, Path: "gitlab-ci-local/-/gitlab-ci-local-4.61.1.tgz", Size: 258853,
+	SHA256: "de6dbb860a9436f7513132553db13f835cf9be54333df8f753cce570cb0c316d",
+}
 
 // member is a file of a tarball.
-func member(t *testing.T, tarball []byte, name string) []byte {
+func member(t *testing.T, tarball io.Reader, name string) []byte {
 	t.Helper()
-	z, err := gzip.NewReader(bytes.NewReader(tarball))
+	z, err := gzip.NewReader(tarball)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,17 +124,29 @@ func member(t *testing.T, tarball []byte, name string) []byte {
 // GitLab's own schema, as the program gitlab-ci-local has it.
 func TestGitLabSchema(t *testing.T) {
 	testtool.Whole(t)
-	npm, node := testtool.Need(t, "npm", "npm"), testtool.Need(t, "node", "nodejs")
+	node := testtool.Need(t, "node", "nodejs")
 	dir := t.TempDir()
-	pack := exec.CommandContext(t.Context(), npm, "pack", "--silent", "--pack-destination", dir, "gitlab-ci-local@"+checkerVersion)
-	pack.Dir = dir
-	if out, err := pack.CombinedOutput(); err != nil {
-		t.Fatalf("npm pack: %v\n%s", err, out)
+	st, err := store.Open(filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	tarball := read(t, filepath.Join(dir, "gitlab-ci-local-"+checkerVersion+".tgz"))
-	if sum := sha512.Sum512(tarball); base64.StdEncoding.EncodeToString(sum[:]) != checkerSHA512 {
-		t.Fatal("npm served other bytes than were looked at")
+	m, err := mirror.New(mirror.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	f, err := fetch.New(st, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := f.Fetch(t.Context(), checker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tarball, err := st.Open(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tarball.Close()
 	if err := os.WriteFile(filepath.Join(dir, "schema.mjs"), member(t, tarball, "package/src/schema/schema.js"), 0o644); err != nil {
 		t.Fatal(err)
 	}
