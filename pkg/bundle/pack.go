@@ -111,12 +111,14 @@ func (r Request) platforms() ([]string, error) {
 // inputs are those of the platforms' images, each blob once, by their ids.
 func (r Request) inputs(platforms []string) ([]packedInput, error) {
 	var all []packedInput
-	seen := map[string]bool{}
+	at := map[string]int{} // by hash
 	add := func(in lock.Input, toolchain bool) {
-		if !seen[in.SHA256] {
-			seen[in.SHA256] = true
-			all = append(all, packedInput{in, toolchain})
+		i, twice := at[in.SHA256]
+		if !twice {
+			i = len(all)
+			at[in.SHA256], all = i, append(all, packedInput{Input: in})
 		}
+		all[i].toolchain = all[i].toolchain || toolchain
 	}
 	shim := false
 	for _, img := range r.Lock.Images {
