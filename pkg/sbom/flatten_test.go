@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
 )
@@ -181,12 +182,15 @@ type failing struct{}
 func (failing) Read([]byte) (int, error) { return 0, errDamaged }
 
 func TestCompressions(t *testing.T) {
-	gz := layerOf(t, file("a", "one"))
-	r, err := gz.Uncompressed()
+	r, err := layerOf(t, file("a", "one")).Uncompressed()
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gz, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(plain)), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/lock"
@@ -50,13 +51,11 @@ func layerOf(t testing.TB, entries ...tar.Header) v1.Layer {
 	return layerOfBytes(t, b.Bytes())
 }
 
+// layerOfBytes is not compressed, so that its digest is the same whatever the
+// compressor does.
 func layerOfBytes(t testing.TB, tar []byte) v1.Layer {
 	t.Helper()
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(tar)), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
+	return static.NewLayer(tar, types.OCIUncompressedLayer)
 }
 
 // flat flattens layers, the lowest first.

@@ -22,7 +22,7 @@ func (b *builder) modules() error {
 		if owner == nil {
 			owner = b.packages[0]
 		}
-		b.module(owner, b.standardLibrary(n.built.Go))
+		b.module(owner, standardLibrary(n.built.Go))
 		for _, m := range n.built.Modules {
 			b.module(owner, moduleOf(m))
 		}
@@ -39,7 +39,7 @@ func (b *builder) module(owner *entry, p Package) {
 // standardLibrary is the module under which the Go vulnerability database has
 // the standard library (go.dev/doc/security/vuln/database, "stdlib"). Its
 // licence is that of Go (go.dev/LICENSE).
-func (b *builder) standardLibrary(version string) Package {
+func standardLibrary(version string) Package {
 	version, _, _ = strings.Cut(version, " ") // go1.27.3 X:experiment
 	version = oneLine(version)
 	return Package{

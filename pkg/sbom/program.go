@@ -73,15 +73,26 @@ func readProgram(r io.ReaderAt) (p *program) {
 	if err != nil {
 		return nil
 	}
-	p = &program{Go: info.GoVersion}
+	return programOf(info)
+}
+
+// programOf takes a module that another replaces for the other one. A folder
+// in its place, which has neither a name nor a version outside of the machine
+// it was on, leaves the module's name without a version.
+func programOf(info *debug.BuildInfo) *program {
+	p := &program{Go: info.GoVersion}
 	if info.Main.Path != "" {
 		p.Modules = append(p.Modules, info.Main)
 	}
 	for _, m := range info.Deps {
-		if m.Replace != nil {
-			m = m.Replace
+		switch r := m.Replace; {
+		case r == nil:
+			p.Modules = append(p.Modules, *m)
+		case r.Version == "":
+			p.Modules = append(p.Modules, debug.Module{Path: m.Path})
+		default:
+			p.Modules = append(p.Modules, *r)
 		}
-		p.Modules = append(p.Modules, debug.Module{Path: m.Path, Version: m.Version, Sum: m.Sum})
 	}
 	return p
 }
