@@ -192,12 +192,22 @@ func newWorld(t *testing.T, servers int, more string) *world {
 	}
 	w.write("release.yaml", fmt.Sprintf(`name: test
 images:
-  - {definition: ./tiny, all: true, platforms: [linux/amd64, linux/arm64]}
+  - {definition: ./tiny, platforms: [linux/amd64, linux/arm64]}
 destinations: {registries: [%s]}
 sign: {key: cosign.key}
 catalogue: page
 %s`, strings.Join(hosts, ", "), more))
 	return w
+}
+
+// edit replaces text of release.yaml.
+func (w *world) edit(old, new string) {
+	w.t.Helper()
+	data, err := os.ReadFile(filepath.Join(w.dir, release.FileName))
+	if err != nil || !strings.Contains(string(data), old) {
+		w.t.Fatalf("release.yaml has no %q: %v", old, err)
+	}
+	w.write(release.FileName, strings.Replace(string(data), old, new, 1))
 }
 
 func (w *world) write(name, text string) {

@@ -69,7 +69,7 @@ func TestKilled(t *testing.T) {
 			}
 		}
 		res := w.ok()
-		if len(res.References) != 8 {
+		if len(res.References) != 4 {
 			t.Errorf("killed at %d: %v", at, res.References)
 		}
 		if again := w.ok(); !again.Unchanged {

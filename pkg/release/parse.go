@@ -12,6 +12,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/images"
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/strictyaml"
 )
 
@@ -20,14 +21,18 @@ const MaxSize = 1 << 20
 
 var kind = strictyaml.Kind{Name: "release", Example: "docs/release.md", MaxSize: MaxSize}
 
-// The words that a release.yaml may have.
+// NamePattern is the form of a release's name.
+const NamePattern = `^[A-Za-z0-9]+([ ._-][A-Za-z0-9]+)*$`
+
+// The words that a release.yaml may have; of Immutables and SBOMs the first is
+// the default.
 var (
-	nameRule  = strictyaml.NewRule(`^[A-Za-z0-9]+([ ._-][A-Za-z0-9]+)*$`, "letters and digits, with single spaces . _ - between them")
-	platforms = []string{"linux/amd64", "linux/arm64"}
-	// Immutables and SBOMs are the words for those keys; the first is the default.
-	immutables = []string{"versions", "all", "none"}
-	sboms      = []string{"spdx", "cyclonedx", "both"}
+	Platforms  = []string{"linux/amd64", "linux/arm64"}
+	Immutables = []string{string(push.ImmutableVersions), string(push.ImmutableAll), string(push.ImmutableNone)}
+	SBOMs      = []string{"spdx", "cyclonedx", "both"}
 )
+
+var nameRule = strictyaml.NewRule(NamePattern, "letters and digits, with single spaces . _ - between them")
 
 // few is how many items a list may have; more is no release that people write.
 const few = 100
@@ -74,10 +79,10 @@ func Parse(source string, data []byte) (*Config, error) {
 
 func (c *Config) defaults() {
 	if c.Immutable == "" {
-		c.Immutable = immutables[0]
+		c.Immutable = Immutables[0]
 	}
 	if c.SBOM == "" {
-		c.SBOM = sboms[0]
+		c.SBOM = SBOMs[0]
 	}
 	if c.Report == "" {
 		c.Report = defaultReport
@@ -99,8 +104,8 @@ func (k checker) config(c *Config) {
 		}
 	}
 	k.destinations(c.Destinations)
-	k.word("/immutable", c.Immutable, immutables)
-	k.word("/sbom", c.SBOM, sboms)
+	k.word("/immutable", c.Immutable, Immutables)
+	k.word("/sbom", c.SBOM, SBOMs)
 	if c.Sign != nil {
 		k.filled("/sign/key", c.Sign.Key, "name a PEM file, env:NAME or command:CMD")
 	}
@@ -113,10 +118,13 @@ func (k checker) config(c *Config) {
 
 func (k checker) images(path string, img Images) {
 	if at := path + "/definition"; k.Has(at) && !isPath(img.Definition) && !slices.Contains(images.Names(), img.Definition) {
-		do := strictyaml.Suggest(img.Definition, images.Names(), "the images are %s", ", ") + " A path begins with ./"
+		do := strictyaml.Suggest(img.Definition, images.Names(), "the images are %s", ", ") + "; a path begins with ./"
 		k.Add(at, "there is no image "+strictyaml.Quote(img.Definition)+" inside imgbuild", do)
 	}
-	if k.Has(path+"/all") && k.Written(path+"/versions") {
+	if k.Has(path+"/all") && !img.All {
+		k.Add(path+"/all", "all is false", "leave it out")
+	}
+	if img.All && k.Written(path+"/versions") {
 		k.Add(path+"/all", "all and versions are both there", "keep one of them")
 	}
 	for _, key := range []string{"versions", "variants"} {
@@ -131,8 +139,8 @@ func (k checker) platforms(path string, values []string) {
 	k.Some(path, len(values), few)
 	k.Unique(path, values)
 	for i, p := range values {
-		if at := strictyaml.At(path, i); k.Has(at) && !slices.Contains(platforms, p) {
-			k.Add(at, "unknown platform "+strictyaml.Quote(p), strictyaml.Suggest(p, platforms, "use %s", " or "))
+		if at := strictyaml.At(path, i); k.Has(at) && !slices.Contains(Platforms, p) {
+			k.Add(at, "unknown platform "+strictyaml.Quote(p), strictyaml.Suggest(p, Platforms, "use %s", " or "))
 		}
 	}
 }
