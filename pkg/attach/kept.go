@@ -43,7 +43,8 @@ func (f asFound) MediaType() (types.MediaType, error) {
 func (f asFound) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	for _, d := range f.a.layers {
 		if d.Digest == h {
-			return &stored{f.ctx, f.a.repo, d, d.Digest}, nil
+			// Its diffID is the config's, which the library looks up.
+			return struct{ partial.CompressedLayer }{&stored{ctx: f.ctx, repo: f.a.repo, d: d}}, nil
 		}
 	}
 	return nil, errNoLayer(h)

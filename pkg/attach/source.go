@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/klauspost/compress/gzip"
 )
@@ -30,7 +31,12 @@ func SourceImage(files map[string][]byte) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packing the definition: %w", err)
 	}
-	return compose(nil, mutate.Addendum{Layer: static.NewLayer(packed, SourceType)})
+	// A static layer takes itself for uncompressed; as a packed one it does not.
+	layer, err := partial.CompressedToLayer(struct{ partial.CompressedLayer }{static.NewLayer(packed, SourceType)})
+	if err != nil {
+		return nil, err
+	}
+	return compose(nil, mutate.Addendum{Layer: layer})
 }
 
 // pack makes a tar of the files, sorted by name, without anything in it that
