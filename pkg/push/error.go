@@ -91,6 +91,16 @@ func (e *Error) temporary() bool {
 	return e.is("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "TOOMANYREQUESTS", "UNAVAILABLE")
 }
 
+// immutableTag says that the registry itself lets no tag be moved. Each has
+// words of its own: Container Registry's are in its documentation ("Enable
+// image version immutability"): The requested tag already exists and cannot be
+// overwritten.
+func (e *Error) immutableTag() bool {
+	said := strings.ToLower(e.said())
+	return e.is("TAG_IMMUTABLE") || strings.Contains(said, "immutab") ||
+		strings.Contains(said, "tag") && (strings.Contains(said, "overwrit") || strings.Contains(said, "already exist"))
+}
+
 // invalidToken says that the token was not taken, "expired, revoked,
 // malformed, or invalid for other reasons" (RFC 6750, 3.1).
 func (e *Error) invalidToken() bool {

@@ -65,7 +65,7 @@ func refusal(repo address.Repository, e *Error) (why, next string) {
 	}
 	namespace, name, nested := strings.Cut(repo.Path, "/")
 	switch {
-	case has("immutab") || e.is("TAG_IMMUTABLE") || has("tag", "overwrite") || has("tag", "already exist"):
+	case e.immutableTag():
 		return "the tag exists and the registry does not let it be moved (immutable tags)",
 			"with --immutable all the push leaves such tags and moves the others; or push under another tag, or switch immutable tags off for this repository"
 	case has("quota") || has("insufficient storage") || e.Status == http.StatusInsufficientStorage:

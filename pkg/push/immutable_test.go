@@ -1,10 +1,15 @@
 package push_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/push"
 )
@@ -128,4 +133,60 @@ func TestContentThenTags(t *testing.T) {
 		t.Errorf("requests %q", log)
 	}
 	pullBack(t, s.host()+"/base/golang:latest", img)
+}
+
+// TestImmutableOnTheServer: a registry that refuses to move one tag gets the
+// other tags and the other images, also where it answers as to somebody who may
+// do nothing at all.
+func TestImmutableOnTheServer(t *testing.T) {
+	s := newServer(t, nil, nil)
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPut && r.URL.Path == "/v2/base/golang/manifests/1.27" {
+			registryError(w, http.StatusForbidden, "DENIED", "The requested tag already exists and cannot be overwritten.")
+			return
+		}
+		if r.Method == http.MethodPut && !strings.Contains(r.URL.Path, "1.27") {
+			time.Sleep(100 * time.Millisecond) // the refusal is there before
+		}
+		next.ServeHTTP(w, r)
+	})
+	img, other := ociImage(t, randomLayer(t, 1000)), ociImage(t, randomLayer(t, 2000), randomLayer(t, 3000))
+	_, err := newPusher(t).PushAll(t.Context(), []push.Destination{{Name: "here", Images: []push.Request{
+		{Image: img, Repository: repository(t, s.host(), "base/golang"), Tags: []string{"1.27", "latest"}},
+		{Image: other, Repository: repository(t, s.host(), "base/node"), Tags: []string{"26"}},
+	}}})
+	if err == nil || !strings.Contains(err.Error(), "moving tag 1.27: ") || !strings.Contains(err.Error(), "--immutable all") {
+		t.Errorf("error %v", err)
+	}
+	pullBack(t, s.host()+"/base/golang:latest", img)
+	pullBack(t, s.host()+"/base/node:26", other)
+}
+
+// TestTagIsReadBack: of a tag that somebody else moved meanwhile nobody says
+// that it is ours.
+func TestTagIsReadBack(t *testing.T) {
+	s := newServer(t, nil, nil)
+	theirs, ours := ociImage(t, randomLayer(t, 1000)), ociImage(t, randomLayer(t, 2000))
+	repo := repository(t, s.host(), "golang")
+	if _, err := newPusher(t).Push(t.Context(), push.Request{Image: theirs, Repository: repo}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := theirs.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest") {
+			again := r.Clone(t.Context())
+			again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+			next.ServeHTTP(httptest.NewRecorder(), again)
+		}
+	})
+	_, err = newPusher(t).Push(t.Context(), push.Request{Image: ours, Repository: repo, Tags: []string{"latest"}})
+	for _, want := range []string{"reading tag latest back", "it points to " + digestOf(t, theirs).String(), "somebody else moved it"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
 }

@@ -137,6 +137,9 @@ func hopeless(err error) bool {
 		return false
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
+		if e.immutableTag() {
+			return false // others are not
+		}
 		switch e.Status {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
 			return true
