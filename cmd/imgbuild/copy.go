@@ -27,6 +27,9 @@ All platforms are copied, or one with --platform. Blobs that every DST has are
 not fetched, the others once. What is attached to an image under other tags
 (signatures, SBOMs) is not copied.
 
+A tag of a full version (1.27.3) that names another image at DST stays there;
+--immutable says which tags do.
+
 One DST that fails does not stop the others; the same command again sends only
 what is missing.`
 
