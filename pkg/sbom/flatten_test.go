@@ -156,6 +156,22 @@ func TestFlattenRefuses(t *testing.T) {
 	}
 }
 
+// What is too long to be of a package is passed over, but not dpkg's database:
+// packages would be missing.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat(" ", maxText)
+	tree, err := flat(t, layerOf(t, file("a/package.json", manifestOf("a", "1")+long), file("b/package.json", manifestOf("b", "1"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := tree.nodes["a/package.json"], tree.nodes["b/package.json"]; a.text != nil || b.text == nil || a.Size <= maxText {
+		t.Errorf("kept %d and %d bytes", len(a.text), len(b.text))
+	}
+	if _, err := flat(t, layerOf(t, file(dpkgStatus, strings.Repeat(long, maxDatabase/maxText+1)))); !errors.Is(err, errTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A blob that is not what its digest says is found, also where the damage lies
 // behind the tar's end.
 func TestFlattenReadsToTheEnd(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
 	"github.com/google/licensecheck"
@@ -31,25 +32,52 @@ func (b *builder) declared(name, says, text string) string {
 	return NoAssertion
 }
 
-// fromText finds which licence a text is. The first one is what the file's
-// owner grants; found has all, such as those of libraries that Node.js takes
-// along. NoAssertion is for a text that is none.
+// recognised are the licences that texts are compared with: those of Go,
+// Node.js and what Node.js takes along, and of most npm packages. To compare
+// with all that licensecheck knows takes it a second to get ready. A text that
+// is none of them becomes a LicenseRef.
+var recognised = []string{
+	"0BSD", "Apache-2.0", "Artistic-2.0", "BlueOak-1.0.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-4-Clause", "BSL-1.0",
+	"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "HPND-sell-variant", "ICU", "ISC", "MIT", "MIT-0", "MPL-2.0", "OpenSSL",
+	"Python-2.0", "Unlicense", "WTFPL", "Zlib",
+}
+
+var scanner = sync.OnceValue(func() *licensecheck.Scanner {
+	licenses := slices.DeleteFunc(licensecheck.BuiltinLicenses(), func(l licensecheck.License) bool {
+		return l.LRE == "" || !slices.Contains(recognised, l.ID)
+	})
+	s, err := licensecheck.NewScanner(licenses)
+	if err != nil {
+		panic(err) // the library's own patterns
+	}
+	return s
+})
+
+// maxPreamble is how many bytes may stand before a licence: its title, who has
+// the copyright. A licence that begins later is somebody else's, in a text
+// that is something else.
+const maxPreamble = 500
+
+// fromText finds which licence a text is. The one that it begins with is what
+// the file's owner grants; found has all, such as those of libraries that
+// Node.js takes along. NoAssertion is for a text that begins with none.
 func fromText(text string) (license string, found []string) {
 	if text == "" {
 		return NoAssertion, nil
 	}
-	for _, m := range licensecheck.Scan([]byte(text)).Match {
-		if m.IsURL {
+	license = NoAssertion
+	for i, m := range scanner().Scan([]byte(text)).Match {
+		ok, id := spdxlicenses.IsActiveLicense(m.ID)
+		if !ok {
 			continue
 		}
-		if ok, id := spdxlicenses.IsActiveLicense(m.ID); ok && !slices.Contains(found, id) {
+		if i == 0 && m.Start <= maxPreamble {
+			license = id
+		}
+		if !slices.Contains(found, id) {
 			found = append(found, id)
 		}
 	}
-	if len(found) == 0 {
-		return NoAssertion, nil
-	}
-	license = found[0]
 	slices.Sort(found)
 	return license, found
 }

@@ -227,6 +227,10 @@ func TestFromText(t *testing.T) {
 	if license != "MIT" || !slices.Equal(found, []string{"BSD-3-Clause", "MIT"}) {
 		t.Errorf("got %s, %v", license, found)
 	}
+	license, found = fromText(strings.Repeat("All rights reserved. You may do nothing.\n", 30) + "\nThe vendored library:\n\n" + mit)
+	if license != NoAssertion || !slices.Equal(found, []string{"MIT"}) {
+		t.Errorf("a library's licence is taken for that of the whole: %s, %v", license, found)
+	}
 }
 
 func TestParseManifest(t *testing.T) {
