@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
@@ -27,7 +26,7 @@ type wire struct {
 
 func newWire(t *testing.T, upstream string) *wire {
 	t.Helper()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.New(io.Discard))
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.New(io.Discard))
 	w := &wire{toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream), t}
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
