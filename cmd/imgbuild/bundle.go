@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
@@ -211,7 +212,11 @@ func (b *bundling) write(ctx context.Context, packed []packedBundle) error {
 		}
 		images = append(images, output.Image{Name: p.definition.Name, Tags: p.Tags, Image: p.Image})
 	}
-	return output.Write(ctx, output.Spec{Type: output.OCI, Dest: b.output}, nil, images)
+	err := output.Write(ctx, output.Spec{Type: output.OCI, Dest: b.output}, nil, images)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fmt.Errorf("%w; free space there, or name another place: nothing is left of the bundle", err)
+	}
+	return err
 }
 
 func (b *bundling) push(ctx context.Context, s *store.Store, packed []packedBundle) (done []bundled, err error) {

@@ -128,7 +128,7 @@ func (f *fallback) fromBundles(ctx context.Context, in lock.Input, mirrors error
 	if from != nil {
 		step.Log("from " + from.String())
 	}
-	if err != nil {
+	if err != nil && !strings.Contains(err.Error(), in.Name+" "+in.Version) {
 		err = fmt.Errorf("%s %s: %w", in.Name, in.Version, err)
 	}
 	step.Done(err)
