@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/imgbuild/imgbuild/pkg/container"
 )
 
 // Exit codes.
@@ -22,6 +24,7 @@ const (
 )
 
 func main() {
+	container.Main() // this program is also what begins containers
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
