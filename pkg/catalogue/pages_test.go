@@ -160,8 +160,8 @@ func TestKeyboard(t *testing.T) {
 	if want := "skip lang golang node region vpc pin golang:1.27 7 changes since 1.27.2 from-golang-1.27"; strings.Join(order, " ") != want {
 		t.Errorf("the order is %q, not %q", order, want)
 	}
-	b.do(t, chromedp.KeyEvent(kb.Enter))
-	if got := eval[string](t, b, `navigator.clipboard.readText()`); got != "FROM registry.cn-hangzhou.aliyuncs.com/your-team/golang:1.27" {
+	got := b.copied(t, "from-golang-1.27", func(string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(kb.Enter) })
+	if got != "FROM registry.cn-hangzhou.aliyuncs.com/your-team/golang:1.27" {
 		t.Errorf("copied was %q", got)
 	}
 }

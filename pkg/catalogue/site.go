@@ -190,8 +190,8 @@ const longLicense = 70
 // shorten returns the first licences of a long expression that is a list of
 // many, as Debian's packages have it, and how many follow.
 func shorten(license string) (short string, more int) {
-	parts := strings.Split(license, " AND ")
-	if len(license) < longLicense || len(parts) < 3 || strings.Contains(license, "(") {
+	parts := terms(license)
+	if len(license) < longLicense || len(parts) < 3 {
 		return "", 0
 	}
 	n := 1
@@ -199,6 +199,21 @@ func shorten(license string) (short string, more int) {
 		n++
 	}
 	return strings.Join(parts[:n], " AND "), len(parts) - n
+}
+
+// terms takes an SPDX expression apart at each AND that is in no parentheses.
+func terms(license string) []string {
+	var all []string
+	for i, part := range strings.Split(license, " AND ") {
+		if i > 0 {
+			if last := all[len(all)-1]; strings.Count(last, "(") != strings.Count(last, ")") {
+				all[len(all)-1] = last + " AND " + part
+				continue
+			}
+		}
+		all = append(all, part)
+	}
+	return all
 }
 
 // compare makes the changes ready to be shown.
