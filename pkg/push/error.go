@@ -133,11 +133,15 @@ type credentialsError struct {
 func (e *credentialsError) Error() string { return e.why }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// retryAfter reads the header as seconds or as a date (RFC 9110, 10.2.3).
+// retryAfter reads the header as seconds or as a date (RFC 9110, 10.2.3), which
+// is by the registry's clock.
 func retryAfter(res *http.Response, now time.Time) time.Duration {
 	v := strings.TrimSpace(res.Header.Get("Retry-After"))
 	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
+	}
+	if d, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		now = d
 	}
 	if t, err := http.ParseTime(v); err == nil && t.After(now) {
 		return t.Sub(now)
