@@ -23,6 +23,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
+	"github.com/imgbuild/imgbuild/pkg/deb/debtest"
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/input/inputtest"
 	"github.com/imgbuild/imgbuild/pkg/lock"
@@ -218,6 +219,30 @@ func TestInputs(t *testing.T) {
 		if _, err := Of(t.Context(), i.image, i.d, i.l, i.locked, option); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "npm:tool@1.0.0") {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// TestCopyrightFromInput: an image without usr/share/doc has its packages'
+// licences all the same.
+func TestCopyrightFromInput(t *testing.T) {
+	made := debtest.Deb{Name: "hello", Version: "1.0-1", Arch: "amd64", Entries: []debtest.Entry{
+		debtest.Dir("./usr/", 0o755), debtest.Dir("./usr/share/", 0o755), debtest.Dir("./usr/share/doc/", 0o755), debtest.Dir("./usr/share/doc/hello/", 0o755),
+		debtest.File("./usr/share/doc/hello/copyright", 0o644, dep5),
+	}}.Bytes(t)
+	p := debLayer(status("hello"), list("hello", "/usr/bin/hello"), file("usr/bin/hello", "x"))(t)
+	p.inputs = []lock.Input{{ID: "deb:hello@1.0-1/amd64", Kind: lock.KindDebian, Name: "hello", Version: "1.0-1", SHA256: strings.Repeat("4", 64)}}
+	i := imageOf(t, p)
+	from := func(b []byte) Option {
+		return WithInputs(func(context.Context, lock.Input) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil })
+	}
+	if got := i.document(t, from(made)).find(t, "hello"); got.License != "MIT" || got.Input == nil {
+		t.Errorf("%+v", got)
+	}
+	if got := i.document(t).find(t, "hello"); got.License != NoAssertion {
+		t.Errorf("without inputs: %+v", got)
+	}
+	if _, err := Of(t.Context(), i.image, i.d, i.l, i.locked, from([]byte("no package"))); err == nil || !strings.Contains(err.Error(), "the licence of deb:hello@1.0-1/amd64") {
+		t.Errorf("got %v", err)
 	}
 }
 
