@@ -79,7 +79,7 @@ func describes(p string) int {
 	switch {
 	case p == dpkgStatus, p == dpkgDiversions, dir == dpkgStatusDir, dir == dpkgInfo && strings.HasSuffix(base, ".list"):
 		return maxDatabase
-	case base == "package.json", isLicense(base), p == "etc/os-release", p == "usr/lib/os-release",
+	case base == "package.json", isLicense(base), isGem(p), p == "etc/os-release", p == "usr/lib/os-release",
 		base == "copyright" && strings.HasPrefix(p, docDir):
 		return maxText
 	}

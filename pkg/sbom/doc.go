@@ -18,7 +18,7 @@
 //     the CA bundle, alternatives).
 //
 // Packages without files of their own are inside another one: the Go modules
-// that a program was compiled from.
+// that a program was compiled from, the gems that Debian's Ruby ships.
 //
 // A document is a pure function of the image, its definition, its lock and the
 // options. Nothing in it names a host that the inputs were fetched from.

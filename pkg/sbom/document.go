@@ -47,6 +47,7 @@ const (
 	KindNPM    Kind = "npm"    // an npm package
 	KindGo     Kind = "go"     // the Go toolchain
 	KindModule Kind = "module" // a Go module compiled into a program
+	KindGem    Kind = "gem"    // a Ruby gem that another package ships
 )
 
 // Package is something with a name, a version and a licence.

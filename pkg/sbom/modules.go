@@ -22,15 +22,16 @@ func (b *builder) modules() error {
 		if owner == nil {
 			owner = b.packages[0]
 		}
-		b.module(owner, standardLibrary(n.built.Go))
+		b.within(owner, standardLibrary(n.built.Go))
 		for _, m := range n.built.Modules {
-			b.module(owner, moduleOf(m))
+			b.within(owner, moduleOf(m))
 		}
 	}
 	return nil
 }
 
-func (b *builder) module(owner *entry, p Package) {
+// within adds a package without files of its own that is inside owner.
+func (b *builder) within(owner *entry, p Package) {
 	if e := b.add(p); e != owner {
 		owner.contains[e] = true
 	}

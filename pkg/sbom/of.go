@@ -84,13 +84,10 @@ func of(ctx context.Context, img v1.Image, d *definition.Definition, l *lock.Loc
 	}
 	b := newBuilder(ctx, doc, t, origins, o)
 	b.root(d, config.Config.Labels)
-	for _, step := range []func() error{b.debian, b.shim, b.npm, b.locked, b.base} {
+	for _, step := range []func() error{b.debian, b.shim, b.npm, b.locked, b.base, b.modules, b.gems} {
 		if err := step(); err != nil {
 			return nil, err
 		}
-	}
-	if err := b.modules(); err != nil {
-		return nil, err
 	}
 	return doc, b.finish()
 }

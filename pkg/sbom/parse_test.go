@@ -251,6 +251,24 @@ func TestParseManifest(t *testing.T) {
 	}
 }
 
+func TestParseGem(t *testing.T) {
+	got, ok := parseGem([]byte("# stub: abbrev 0.1.2 ruby lib\n\nGem::Specification.new do |s|\n  s.name = \"abbrev\".freeze\n  s.version = \"0.1.2\".freeze\n" +
+		"  s.required_rubygems_version = Gem::Requirement.new(\">= 0\".freeze)\n  s.homepage = \"https://example.com\".freeze\n  s.licenses = [\"Ruby\".freeze, \"BSD-2-Clause\".freeze]\nend\n"))
+	want := gem{name: "abbrev", version: "0.1.2", homepage: "https://example.com", licenses: []string{"Ruby", "BSD-2-Clause"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(gem{})); diff != "" || !ok {
+		t.Error(diff)
+	}
+	for _, in := range []string{"", "s.name = 'a'\n", "s.name = 'a'\ns.version = VERSION\n", "s.name = \"#{x}\"\ns.version = '1'\n"} {
+		if got, ok := parseGem([]byte(in)); ok {
+			t.Errorf("%q is a gem: %+v", in, got)
+		}
+	}
+	doc := imageOf(t, debLayer(status("libruby"), list("libruby", "/lib/specifications/a-1.gemspec"), file("lib/specifications/a-1.gemspec", "s.name = 'a'\ns.version = '1'\ns.licenses = ['MIT']\n"))(t)).document(t)
+	if p, owner := doc.find(t, "a"), doc.find(t, "libruby"); p.PURL != "pkg:gem/a@1" || p.License != "MIT" || p.Files != 0 || owner.Files != 1 || len(owner.Contains) != 1 {
+		t.Errorf("%+v in %+v", p, owner)
+	}
+}
+
 func TestPURLs(t *testing.T) {
 	for got, want := range map[string]string{
 		npmPURL("npm", "12.2.0"):                            "pkg:npm/npm@12.2.0",
@@ -334,4 +352,13 @@ func checkExpression(t *testing.T, make func(*builder) string) {
 			t.Errorf("%s of %q has no text", id, got)
 		}
 	}
+}
+
+func FuzzGem(f *testing.F) {
+	f.Add([]byte("s.name = \"a\".freeze\ns.version = '1'\ns.licenses = [\"MIT\".freeze, 'x']\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if g, ok := parseGem(b); ok && (g.name == "" || strings.ContainsAny(g.name+g.version, "\n /@")) {
+			t.Errorf("%+v", g)
+		}
+	})
 }

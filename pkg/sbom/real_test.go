@@ -177,7 +177,7 @@ func syftPackages(t *testing.T, report []byte) map[syftPackage]bool {
 
 // ours are the document's packages in syft's words.
 func ours(d *Document) map[syftPackage]bool {
-	types := map[Kind]string{KindDebian: "deb", KindNPM: "npm", KindModule: "go-module", KindGo: "binary"}
+	types := map[Kind]string{KindDebian: "deb", KindNPM: "npm", KindModule: "go-module", KindGo: "binary", KindGem: "gem"}
 	out := map[syftPackage]bool{}
 	for _, p := range d.Packages {
 		if kind, ok := types[p.Kind]; ok {
@@ -194,8 +194,6 @@ func accepted(p syftPackage, onlySyft bool) string {
 		return "a command of the Go toolchain, a folder and no module: its file belongs to the package go"
 	case onlySyft && p.Type == "binary" && p.Name == "node":
 		return "syft goes by the program's content; here it is the npm package that it came in"
-	case onlySyft && p.Type == "gem":
-		return "a gem that a Debian package ships: its files are that package's, and so are its updates"
 	case !onlySyft && p.Type == "npm" && (p.Name == "node" || strings.HasPrefix(p.Name, "@esbuild/linux-")):
 		return "taken from an npm package without its package.json: only the lock knows"
 	}
