@@ -1,6 +1,7 @@
 package container_test
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -297,5 +298,81 @@ func TestMemoryLimit(t *testing.T) {
 		if groups, _ := filepath.Glob(filepath.Join(root, fmt.Sprintf("imgbuild-%d-*", os.Getpid()))); len(groups) > 0 {
 			t.Errorf("left behind: %v", groups)
 		}
+	}
+}
+
+// TestCopied: where there is no overlayfs a container gets a copy.
+func TestCopied(t *testing.T) {
+	container.WithoutOverlay(true)
+	defer container.WithoutOverlay(false)
+	s := openStore(t)
+	r := unpack(t, s, programImage(t, v1.Config{}, entry{name: "d/", mode: 0o555}, entry{name: "d/f", content: "kept", mode: 0o751}, entry{name: "d/l", to: "f"}, entry{name: "p", kind: tar.TypeFifo}))
+	if err := os.Link(filepath.Join(r.Path(), "d/f"), filepath.Join(r.Path(), "again")); err != nil {
+		t.Fatal(err)
+	}
+	before := listing(t, r.Path())
+	c, out, errs := start(t, container.Spec{Rootfs: r, Args: []string{"look"}})
+	code, err := c.Wait(t.Context())
+	if err != nil || code != 0 || !out.Has("read /d/f written\n") || !out.Has("write /new <nil>\n") {
+		t.Errorf("exit code %d, %v: %s%s", code, err, out, errs)
+	}
+	copies, _ := filepath.Glob(filepath.Join(s.Root(), "tmp", "container-*"))
+	if len(copies) != 1 {
+		t.Fatalf("the copies are %v", copies)
+	}
+	copied := listing(t, copies[0])
+	for _, want := range []string{"-rwxr-x--x d/f = written", "-rwxr-x--x again = written", "Lrwxrwxrwx d/l -> f", "prwxr-xr-x p"} {
+		if !slices.Contains(copied, want) {
+			t.Errorf("the copy lacks %s: %v", want, copied)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := listing(t, r.Path()); !slices.Equal(before, after) {
+		t.Errorf("the unpacked image was written to: %v, before %v", after, before)
+	}
+	expectEmpty(t, filepath.Join(s.Root(), "tmp"))
+}
+
+// TestNothingStays: neither mounts, nor processes, nor files.
+func TestNothingStays(t *testing.T) {
+	needContainers(t)
+	mounts := func() string {
+		b, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	before := mounts()
+	s := openStore(t)
+	r := unpack(t, s, programImage(t, v1.Config{}))
+	var pids []int
+	for range 5 {
+		c, err := container.Start(t.Context(), container.Spec{Rootfs: r, Args: []string{"signals", "family"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []int
+		eventually(t, "both run", func() bool { all, err = c.Processes(); return err != nil || len(all) == 2 })
+		pids = append(pids, all...)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d is there after Close: %v", pid, err)
+		}
+	}
+	if after := mounts(); after != before {
+		t.Errorf("the mounts are %s, before %s", after, before)
+	}
+	if err := r.Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range []string{"tmp", "rootfs", "locks"} {
+		expectEmpty(t, filepath.Join(s.Root(), dir))
 	}
 }

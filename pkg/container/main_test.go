@@ -3,6 +3,7 @@ package container_test
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"io"
 	"os"
@@ -28,6 +29,9 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	container.Main()
+	if os.Getenv("CONTAINER_TEST_VICTIM") != "" {
+		victim()
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "container-*"); err != nil {
 		panic(err)
@@ -47,7 +51,7 @@ var compiled = sync.OnceValues(func() (string, error) {
 		return path, nil
 	}
 	path := filepath.Join(scratch, "program")
-	return path, local.Compile(context.Background(), testtool.ModuleRoot(), path, conformance.ProgramPackage)
+	return path, local.Compile(context.Background(), testtool.ModuleRoot(), path, conformance.ProgramPackage, "-ldflags=-s -w")
 })
 
 // entry is a file of a layer: a folder where the name ends in a slash, a link
@@ -88,7 +92,7 @@ func layerOf(t testing.TB, entries ...entry) v1.Layer {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }, tarball.WithCompressionLevel(gzip.NoCompression))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,21 +111,31 @@ func imageOf(t testing.TB, config v1.Config, layers ...v1.Layer) v1.Image {
 	return img
 }
 
+// programLayer has the test program.
+var programLayer = sync.OnceValues(func() (v1.Layer, error) {
+	path, err := compiled()
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var t fatal
+	return layerOf(t, entry{name: "program", content: string(b)}), nil
+})
+
 // programImage is an image with nothing but the test program and some files.
 func programImage(t testing.TB, config v1.Config, more ...entry) v1.Image {
 	t.Helper()
-	path, err := compiled()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
+	l, err := programLayer()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if config.Entrypoint == nil {
 		config.Entrypoint = []string{"/program"}
 	}
-	return imageOf(t, config, layerOf(t, append([]entry{{name: "program", content: string(b)}}, more...)...))
+	return imageOf(t, config, l, layerOf(t, more...))
 }
 
 func openStore(t testing.TB) *store.Store {

@@ -133,10 +133,16 @@ func (c *nested) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, err
 	}
 	defer answer.Close()
-	// A shutdown ends the wait of receive.
-	stop := context.AfterFunc(ctx, func() { _ = unix.Shutdown(int(answer.Fd()), unix.SHUT_RDWR) })
+	// A shutdown ends the wait of receive. It must be through before the
+	// socket's number is another file's.
+	shut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(shut)
+		_ = unix.Shutdown(int(answer.Fd()), unix.SHUT_RDWR)
+	})
 	m, files, err := receive(answer)
 	if !stop() {
+		<-shut
 		closeAll(files)
 		return nil, context.Cause(ctx)
 	}

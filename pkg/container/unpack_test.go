@@ -42,7 +42,7 @@ func listing(t testing.TB, root string) []string {
 			if err != nil {
 				return err
 			}
-			line += " = " + string(b)
+			line += fmt.Sprintf(" = %.40s", b)
 		case fi.Mode()&fs.ModeSymlink != 0:
 			to, _ := os.Readlink(path)
 			line += " -> " + to
