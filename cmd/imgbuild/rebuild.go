@@ -18,7 +18,7 @@ import (
 
 // rebuild builds every platform of a verified image again, from the source
 // that its provenance names, and compares.
-func rebuild(ctx context.Context, g *global, s *store.Store, f *fetch.Fetcher, r *verify.Result) error {
+func rebuild(ctx context.Context, g *global, s *store.Store, in *inputs, r *verify.Result) error {
 	dir, err := s.TempDir("verify-*")
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func rebuild(ctx context.Context, g *global, s *store.Store, f *fetch.Fetcher, r
 		if err != nil {
 			return err
 		}
-		if images[i], err = rebuildOne(ctx, g, s, f, src); err != nil {
+		if images[i], err = rebuildOne(ctx, g, s, in, src); err != nil {
 			return fmt.Errorf("building %s for %s again: %w", r.Reference, p.Platform, err)
 		}
 		if err := p.Compare(images[i]); err != nil {
@@ -47,7 +47,7 @@ func rebuild(ctx context.Context, g *global, s *store.Store, f *fetch.Fetcher, r
 	return r.CompareIndex(images, platforms)
 }
 
-func rebuildOne(ctx context.Context, g *global, s *store.Store, f *fetch.Fetcher, src *verify.Source) (v1.Image, error) {
+func rebuildOne(ctx context.Context, g *global, s *store.Store, in *inputs, src *verify.Source) (v1.Image, error) {
 	with := src.Provenance.BuildDefinition.InternalParameters
 	compression, err := layer.ParseCompression(with.Compression)
 	if err != nil {
@@ -56,14 +56,14 @@ func rebuildOne(ctx context.Context, g *global, s *store.Store, f *fetch.Fetcher
 	if err := sameShim(src.Provenance); err != nil {
 		return nil, err
 	}
-	engine, err := newNative(s, f, compression, g.offline, nil)
+	engine, err := newNative(s, in, compression, g.offline, nil, in.images...)
 	if err != nil {
 		return nil, err
 	}
 	request := build.Request{Definition: src.Definition.Definition, Lock: src.Lock, Image: src.Image}
 	images, err := engine.Build(ctx, []build.Request{request})
 	if _, gone := errors.AsType[*fetch.NotFoundError](err); gone {
-		err = fmt.Errorf("%w; what it was built from has gone from the mirror: name one that still has it with --mirror", err)
+		err = fmt.Errorf("%w; what it was built from has gone from the mirror: name one that still has it with --mirror, or a bundle with --bundle", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, otherImgbuild(src.Provenance))

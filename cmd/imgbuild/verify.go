@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
-	"github.com/imgbuild/imgbuild/pkg/fetch"
 	"github.com/imgbuild/imgbuild/pkg/input/image"
 	"github.com/imgbuild/imgbuild/pkg/registry"
 	"github.com/imgbuild/imgbuild/pkg/sign"
@@ -108,7 +107,7 @@ func (v *verifying) parse(g *global, args []string) error {
 }
 
 func (v *verifying) run(ctx context.Context, g *global) error {
-	s, f, _, err := g.open()
+	s, f, m, err := g.open()
 	if err != nil {
 		return err
 	}
@@ -117,6 +116,11 @@ func (v *verifying) run(ctx context.Context, g *global) error {
 		return err
 	}
 	defer stop()
+	in, err := g.inputs(ctx, s, f, m)
+	if err != nil {
+		return err
+	}
+	defer in.close()
 	var done []verified
 	var failed []error
 	err = g.show(ctx, func(ctx context.Context) error {
@@ -126,7 +130,7 @@ func (v *verifying) run(ctx context.Context, g *global) error {
 		}
 		verifier := &verify.Verifier{Store: s, Keys: v.keys, Registry: []image.Option{image.Keychain(keychain)}}
 		for _, ref := range v.images {
-			d, err := v.one(ctx, g, verifier, f, ref)
+			d, err := v.one(ctx, g, verifier, in, ref)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -151,13 +155,13 @@ func (v *verifying) run(ctx context.Context, g *global) error {
 }
 
 // one verifies one image.
-func (v *verifying) one(ctx context.Context, g *global, verifier *verify.Verifier, f *fetch.Fetcher, ref address.Reference) (verified, error) {
+func (v *verifying) one(ctx context.Context, g *global, verifier *verify.Verifier, in *inputs, ref address.Reference) (verified, error) {
 	r, err := verifier.Image(ctx, ref, v.platform)
 	if err != nil {
 		return verified{}, err
 	}
 	if v.rebuild {
-		if err := rebuild(ctx, g, verifier.Store, f, r); err != nil {
+		if err := rebuild(ctx, g, verifier.Store, in, r); err != nil {
 			return verified{}, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -317,11 +318,11 @@ func TestAddSource(t *testing.T) {
 
 func TestFindRefuses(t *testing.T) {
 	b := newRepository(t)
-	layers := make([]mutate.Addendum, maxLayers+1)
-	for i := range layers {
-		layers[i] = mutate.Addendum{Layer: static.NewLayer([]byte("x"), SignatureType)}
+	one, err := SignatureImage([]byte("x"), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	many, err := compose(nil, layers...)
+	many, err := partial.CompressedToImage(repeated{one, maxLayers + 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,4 +343,26 @@ func TestFindRefuses(t *testing.T) {
 	if _, _, err := AddSignature(t.Context(), b.find(t, Signature), signedImage, newKey(t), "x"); err == nil {
 		t.Error("a payload too large is taken along")
 	}
+}
+
+// repeated has the first layer of an image many times.
+type repeated struct {
+	v1.Image
+	times int
+}
+
+func (r repeated) RawManifest() ([]byte, error) {
+	m, err := r.Image.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	m = m.DeepCopy()
+	for len(m.Layers) < r.times {
+		m.Layers = append(m.Layers, m.Layers[0])
+	}
+	return json.Marshal(m)
+}
+
+func (r repeated) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+	return r.Image.LayerByDigest(h)
 }

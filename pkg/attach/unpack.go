@@ -44,7 +44,7 @@ func (a *Attachment) unpack(ctx context.Context, d v1.Descriptor, dir string) er
 		return err
 	}
 	defer root.Close()
-	if err := unpack(rc, root); err != nil {
+	if err := unpack(rc, root, MaxSource); err != nil {
 		return fmt.Errorf("unpacking the source %s: %w", d.Digest, err)
 	}
 	_, err = io.Copy(io.Discard, rc)
@@ -52,14 +52,15 @@ func (a *Attachment) unpack(ctx context.Context, d v1.Descriptor, dir string) er
 }
 
 // unpack writes the files of a tar below root. All but plain files and folders
-// is refused, as are more or larger files than a definition may have.
-func unpack(packed io.Reader, root *os.Root) error {
+// is refused, as are more or larger files than a definition may have: more
+// than limit bytes.
+func unpack(packed io.Reader, root *os.Root, limit int64) error {
 	z, err := gzip.NewReader(packed)
 	if err != nil {
 		return err
 	}
 	defer z.Close()
-	limited := &io.LimitedReader{R: z, N: MaxSource + maxSourceFiles*2*512}
+	limited := &io.LimitedReader{R: z, N: limit + maxSourceFiles*2*512}
 	t := tar.NewReader(limited)
 	for n := 0; ; n++ {
 		h, err := t.Next()
@@ -67,13 +68,13 @@ func unpack(packed io.Reader, root *os.Root) error {
 		case err == io.EOF:
 			return nil
 		case limited.N <= 0 || n > maxSourceFiles:
-			return fmt.Errorf("it has more than %d files or %d bytes", maxSourceFiles, MaxSource)
+			return fmt.Errorf("it has more than %d files or %d bytes", maxSourceFiles, limit)
 		case err != nil:
 			return err
 		}
 		if err := unpackOne(t, h, root); err != nil {
 			if limited.N <= 0 {
-				err = fmt.Errorf("it has more than %d bytes", MaxSource)
+				err = fmt.Errorf("it has more than %d bytes", limit)
 			}
 			return err
 		}
