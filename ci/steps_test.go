@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -192,6 +193,34 @@ func (r *runner) released() {
 	}
 }
 
+var commandRE = regexp.MustCompile(`<code class="line" id="(imgbuild|cosign)"[^>]*>([^<]*)</code>`)
+
+// verified runs the commands that the page of the image shows for its signature.
+func (r *runner) verified() {
+	r.t.Helper()
+	pages, err := filepath.Glob(filepath.Join(r.checkout, "dist/catalogue/images/*.html"))
+	if err != nil || len(pages) != 1 {
+		r.t.Fatalf("the catalogue has %q, %v", pages, err)
+	}
+	commands := commandRE.FindAllStringSubmatch(string(read(r.t, pages[0])), -1)
+	if len(commands) != 2 {
+		r.t.Fatalf("the page has the commands %q", commands)
+	}
+	for _, m := range commands {
+		words := strings.Fields(html.UnescapeString(m[2]))
+		path := filepath.Join(r.dir, "imgbuild")
+		if m[1] == "cosign" {
+			path = testtool.Tool(r.t, "cosign")
+		}
+		cmd := exec.CommandContext(r.t.Context(), path, words[1:]...)
+		cmd.Dir = filepath.Join(r.checkout, "dist/catalogue")
+		cmd.Env = append(os.Environ(), "IMGBUILD_STORE="+r.dir+"/verify-store", "HOME="+r.dir+"/home")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			r.t.Errorf("%s: %v\n%s", words, err, out)
+		}
+	}
+}
+
 // workflow is what the test needs of a workflow of GitHub Actions.
 type workflow struct {
 	Env  map[string]string `yaml:"env"`
@@ -273,6 +302,7 @@ func TestGitHubSteps(t *testing.T) {
 		"runner.temp": r.dir + "/tmp", "secrets.SIGNING_KEY": signingKey(t), "secrets.COSIGN_PASSWORD": ""}
 	r.github("github/release.yml", "release", values)
 	r.released()
+	r.verified()
 	info, err := os.Stat(r.dir + "/tmp/oidc-token")
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("the token's file: %v %v", info, err)
