@@ -3,39 +3,36 @@ package catalogue
 // words are all texts of the pages in one language. Those with %s or %d are
 // formats.
 type words struct {
-	Catalogue, Intro, Images, Contents, SkipToImages, AllImages string
-	Region, Network, Public, VPC, VPCHint, Pin, PinHint, PinHow string
-	Copy, Copied, CopyFrom, Details                             string
-	Tags, Version, Variant, Created, Digest, Size, SizeNote     string
-	Platform, Compressed, Unpacked, Proof                       string
-	FromTitle, AllRegions, PublicHost, VPCHost, NotPublished    string
-	AbsentHere, TagElsewhere, KeptTags                          string
-	Inside, NPackages, Package, License, NoLicense              string
-	Filter, FilterHint, NShown, OnlyOn                          string
-	Changed, ChangedSince, NoChanges, FirstRelease, Unchanged   string
-	NChanges, What, Before, Now, IsNew, IsGone, SizeChange      string
-	KindDefinition, KindArchive, KindVersion                    string
-	KindPackage, KindScript, KindLayer                          string
-	Proven, ProvenPart, NotProven, Failed                       string
-	Passed, Skipped, FailedStatus, NRules, SkippedRules         string
-	Verify, VerifyIntro, VerifyImgbuild, VerifyCosign           string
-	VerifyKey, NotSigned, KeyTitle, KeyDownload                 string
-	Attachments, AttachmentsIntro, Kind                         string
-	Signature, SBOM, Provenance, Source                         string
-	Layers, Layer, Data, MadeBy                                 string
+	Catalogue, Intro, Contents, SkipToImages, AllImages       string
+	Region, VPC, VPCHint, Pin, PinHint, PinHow                string
+	Copy, Copied, CopyFrom, Details                           string
+	Tags, Version, Variant, Created, Digest, Size, SizeNote   string
+	Platform, Compressed, Unpacked, Proof                     string
+	FromTitle, AllRegions, PublicHost, VPCHost, NotPublished  string
+	AbsentHere, TagElsewhere, KeptTags                        string
+	Inside, NPackages, Package, License, NoLicense            string
+	Filter, FilterHint, NShown, OnlyOn                        string
+	Changed, ChangedSince, NoChanges, FirstRelease, Unchanged string
+	NChanges, What, Before, Now, IsNew, IsGone, SizeChange    string
+	KindDefinition, KindArchive, KindVersion                  string
+	KindPackage, KindScript, KindLayer                        string
+	Proven, ProvenPart, NotProven, Failed                     string
+	Passed, Skipped, FailedStatus, NRules, SkippedRules       string
+	Verify, VerifyIntro, VerifyImgbuild, VerifyCosign         string
+	VerifyKey, NotSigned, KeyTitle, KeyDownload               string
+	Attachments, AttachmentsIntro                             string
+	Signature, SBOM, Provenance, Source                       string
+	Layers, Layer, Data, MadeBy                               string
 }
 
 var english = words{
 	Catalogue:    "Base images",
 	Intro:        "Choose an image and copy its line into your Dockerfile.",
-	Images:       "Images",
 	Contents:     "Contents",
 	SkipToImages: "Skip to content",
 	AllImages:    "All images",
 
 	Region:  "Region",
-	Network: "Network",
-	Public:  "Public",
 	VPC:     "VPC",
 	VPCHint: "For builds on machines inside the region’s VPC",
 	Pin:     "Pin by digest",
@@ -120,7 +117,6 @@ var english = words{
 
 	Attachments:      "Beside the image",
 	AttachmentsIntro: "These are tags in the same repository.",
-	Kind:             "Kind",
 	Signature:        "Signature",
 	SBOM:             "Bill of materials (SBOM)",
 	Provenance:       "Provenance",
@@ -135,14 +131,11 @@ var english = words{
 var chinese = words{
 	Catalogue:    "基础镜像",
 	Intro:        "选择一个镜像，把它的 FROM 行复制到你的 Dockerfile。",
-	Images:       "镜像",
 	Contents:     "目录",
 	SkipToImages: "跳到正文",
 	AllImages:    "全部镜像",
 
 	Region:  "地域",
-	Network: "网络",
-	Public:  "公网",
 	VPC:     "VPC",
 	VPCHint: "用于在该地域 VPC 内的机器上构建",
 	Pin:     "固定摘要",
@@ -227,7 +220,6 @@ var chinese = words{
 
 	Attachments:      "镜像的附件",
 	AttachmentsIntro: "附件以标签的形式保存在同一个仓库中。",
-	Kind:             "类型",
 	Signature:        "签名",
 	SBOM:             "软件物料清单（SBOM）",
 	Provenance:       "构建来源证明",
