@@ -41,7 +41,7 @@ func (f *flattener) content(n *node, r io.Reader, visible bool) error {
 		out = append(out, f.temp)
 	}
 	w := io.MultiWriter(out...)
-	size, err := io.CopyBuffer(w, struct{ io.Reader }{io.MultiReader(bytes.NewReader(head[:got]), r)}, f.buf)
+	size, err := io.CopyBuffer(w, &obedient{f.ctx, io.MultiReader(bytes.NewReader(head[:got]), r)}, f.buf)
 	if err != nil {
 		return err
 	}
@@ -124,14 +124,14 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacker{ctx: ctx, blob: blob}
+	u := &unpacker{blob: blob}
 	head := make([]byte, 4)
 	n, err := io.ReadFull(blob, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		blob.Close()
 		return nil, err
 	}
-	all := io.MultiReader(bytes.NewReader(head[:n]), blob)
+	all := &obedient{ctx, io.MultiReader(bytes.NewReader(head[:n]), blob)}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952, section 2.3.1
 		u.Reader, err = gzip.NewReader(all)
@@ -150,18 +150,27 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 	return u, nil
 }
 
-// unpacker obeys the context and reads the blob to its very end.
+// obedient reads until its context ends.
+type obedient struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (o *obedient) Read(p []byte) (int, error) {
+	if o.ctx.Err() != nil {
+		return 0, context.Cause(o.ctx)
+	}
+	return o.r.Read(p)
+}
+
+// unpacker reads the blob to its very end.
 type unpacker struct {
 	io.Reader
-	ctx  context.Context
 	blob io.ReadCloser
 	free func()
 }
 
 func (u *unpacker) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
 	n, err := u.Reader.Read(p)
 	if err != nil {
 		// Damage in the blob explains what the decompressor says of it.

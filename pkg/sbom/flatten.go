@@ -52,6 +52,8 @@ type flattener struct {
 	pending map[string][]*node
 
 	entries, paths, texts int
+	sizes                 int64 // of all files, in bytes
+	ctx                   context.Context
 }
 
 // flatten returns the file system that the layers make together.
@@ -63,11 +65,12 @@ func flatten(ctx context.Context, layers []v1.Layer, o options) (*tree, error) {
 		buf:       make([]byte, 256<<10),
 		whiteouts: map[string]bool{}, opaques: map[string]bool{},
 		pending: map[string][]*node{},
+		ctx:     ctx,
 	}
 	defer f.temp.close()
 	for i := len(layers) - 1; i >= 0; i-- {
 		f.layer = i
-		if err := f.read(ctx, layers[i]); err != nil {
+		if err := f.read(layers[i]); err != nil {
 			return nil, fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}
@@ -78,8 +81,8 @@ func flatten(ctx context.Context, layers []v1.Layer, o options) (*tree, error) {
 	return &f.tree, nil
 }
 
-func (f *flattener) read(ctx context.Context, l v1.Layer) (err error) {
-	r, err := unpack(ctx, l)
+func (f *flattener) read(l v1.Layer) (err error) {
+	r, err := unpack(f.ctx, l)
 	if err != nil {
 		return err
 	}
@@ -119,6 +122,10 @@ func (f *flattener) entry(h *tar.Header, content io.Reader) error {
 	name := path.Clean("/" + h.Name)[1:]
 	f.entries++
 	f.paths += len(name) + len(h.Linkname)
+	// The holes of a sparse file take no room in the layer.
+	if f.sizes += h.Size; f.sizes > maxUnpacked || f.sizes < 0 {
+		return errTooLarge
+	}
 	if f.entries > maxEntries || f.paths > maxPaths || len(name) > maxPath || len(h.Linkname) > maxPath || strings.Count(name, "/") >= maxDepth {
 		return errTooLarge
 	}

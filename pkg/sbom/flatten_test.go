@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -153,6 +154,28 @@ func TestFlattenRefuses(t *testing.T) {
 		if _, err := flat(t, layers...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// A sparse file of petabytes is a few bytes in a layer.
+func TestSparse(t *testing.T) {
+	// GNU's format (gnu.org/software/tar/manual, "Standard"): the real size is
+	// at 483, the map of what is no hole at 386.
+	h := make([]byte, 2048)
+	copy(h, "hole")
+	copy(h[100:], "0000644\x000000000\x000000000\x0000000000000\x0000000000000\x00        S")
+	copy(h[257:], "ustar  \x00")
+	copy(h[386:], "77777777777\x0000000000000\x00")
+	h[483] = 0x80 // base 256: 2^48 bytes
+	h[488] = 1
+	sum := 0
+	for _, b := range h[:512] {
+		sum += int(b)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	started := time.Now()
+	if _, err := flat(t, layerOfBytes(t, h)); !errors.Is(err, errTooLarge) {
+		t.Errorf("got %v after %s", err, time.Since(started))
 	}
 }
 

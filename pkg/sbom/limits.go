@@ -13,8 +13,9 @@ const (
 	maxEntries = 1 << 20
 	// maxPaths is the length of all paths together, in bytes.
 	maxPaths = 128 << 20
-	// maxUnpacked is the size of all layers together, in bytes.
-	maxUnpacked = 64 << 30
+	// maxUnpacked is the size of all layers together, and of all files in them,
+	// in bytes.
+	maxUnpacked = 16 << 30
 	// maxDatabase is the size of a file of dpkg's, in bytes. The status of a
 	// desktop has 4 MB.
 	maxDatabase = 32 << 20
