@@ -52,6 +52,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		"imgbuild chekc golang":                         "chekc",
 		"imgbuild list --push":                          "--push",
 		"imgbuild copy golang.tar base/golang":          "not a host",
+		"imgbuild schema golang":                        "golang",
 		"$ imgbuild ./examples/cobol":                   "cobol",
 		"imgbuild lock golang --update=x --compression": "--compression",
 		"A=b go run ./cmd/imgbuild node | imgbuild nod": "nod",
@@ -112,7 +113,11 @@ func (b *built) check(words []string) error {
 			if value && !joined && len(words) > 0 {
 				words = words[1:]
 			}
-		case name == "copy":
+		case name == "schema":
+			if word != "image" && word != "release" {
+				return fmt.Errorf("there is no schema %s", word)
+			}
+		case name == "copy", name == "verify":
 			if _, err := address.ParseReference(word); err != nil && !strings.HasSuffix(word, ".tar") && !placeholderRE.MatchString(word) {
 				return err
 			}

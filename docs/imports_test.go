@@ -73,7 +73,7 @@ func TestImports(t *testing.T) {
 func orderedName(path string) (string, bool) {
 	name, ok := strings.CutPrefix(path, module+"pkg/")
 	switch {
-	case !ok, strings.HasSuffix(name, "test"), strings.Contains(name, "/internal/"), strings.HasPrefix(name, "definition/schema"):
+	case !ok, strings.HasSuffix(name, "test"), strings.Contains(name, "/internal/"), strings.HasPrefix(name, "definition/schema"), strings.HasPrefix(name, "release/schema"):
 		return "", false
 	}
 	return name, true

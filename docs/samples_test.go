@@ -11,6 +11,7 @@ import (
 	"github.com/imgbuild/imgbuild/images"
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
+	"github.com/imgbuild/imgbuild/pkg/release"
 )
 
 // A definition around one layer.
@@ -32,7 +33,7 @@ variants:
 // What the docs show of imgbuild.yaml and image.yaml is accepted by what reads
 // these files.
 func TestSamples(t *testing.T) {
-	configurations, definitions := 0, 0
+	configurations, definitions, releases := 0, 0, 0
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
 			if b.lang != "yaml" {
@@ -44,6 +45,11 @@ func TestSamples(t *testing.T) {
 				configurations++
 				file := write(t, mirror.File, text)
 				if _, err := mirror.New(mirror.Options{File: file}); err != nil {
+					t.Errorf("%s:%d: %v", p.path, b.line, err)
+				}
+			case strings.Contains(text, "destinations:"):
+				releases++
+				if _, err := release.ReadFile(write(t, release.FileName, text)); err != nil {
 					t.Errorf("%s:%d: %v", p.path, b.line, err)
 				}
 			case strings.Contains(text, "variants:"):
@@ -62,8 +68,8 @@ func TestSamples(t *testing.T) {
 			}
 		}
 	}
-	if configurations < 3 || definitions < 2 {
-		t.Errorf("%d configurations and %d definitions; the docs have more", configurations, definitions)
+	if configurations < 3 || definitions < 2 || releases < 1 {
+		t.Errorf("%d configurations, %d definitions and %d releases; the docs have more", configurations, definitions, releases)
 	}
 }
 
@@ -87,18 +93,24 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// Every key that a definition may have is in docs/definition.md, as code.
-func TestDefinitionKeys(t *testing.T) {
+// Every key that a definition or a release may have is in its page, as code.
+func TestKeys(t *testing.T) {
+	keysOf(t, images.Schema, 30, "docs/definition.md")
+	keysOf(t, release.Schema, 15, "docs/release.md")
+}
+
+func keysOf(t *testing.T, file []byte, least int, page string) {
+	t.Helper()
 	var schema any
-	if err := json.Unmarshal(images.Schema, &schema); err != nil {
+	if err := json.Unmarshal(file, &schema); err != nil {
 		t.Fatal(err)
 	}
 	keys := map[string]bool{}
 	propertyNames(schema, keys)
-	if len(keys) < 30 {
-		t.Fatalf("the schema has %d keys; a definition has more", len(keys))
+	if len(keys) < least {
+		t.Fatalf("the schema has %d keys; %s has more", len(keys), page)
 	}
-	p := read(t, "docs/definition.md")
+	p := read(t, page)
 	var code strings.Builder
 	for _, b := range p.blocks {
 		code.WriteString(b.text + "\n")
@@ -108,7 +120,7 @@ func TestDefinitionKeys(t *testing.T) {
 	}
 	for key := range keys {
 		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `\b`).MatchString(code.String()) {
-			t.Errorf("docs/definition.md does not say what the key %s is", key)
+			t.Errorf("%s does not say what the key %s is", page, key)
 		}
 	}
 }
