@@ -89,7 +89,7 @@ func TestEachFaultOnce(t *testing.T) {
 					next.ServeHTTP(w, r)
 				})
 				img := ociImage(t, randomLayer(t, 1<<20), randomLayer(t, 100))
-				if _, err := newPusher(t).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "base/golang"), Tags: []string{"1"}}); err != nil {
+				if _, err := newPusher(t, push.WithChunk(testChunk)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "base/golang"), Tags: []string{"1"}}); err != nil {
 					t.Fatal(err)
 				}
 				if !once.Load() {
@@ -179,7 +179,7 @@ func TestRetryAfter(t *testing.T) {
 		next.ServeHTTP(w, r)
 	})
 	img := ociImage(t, randomLayer(t, 1<<20), randomLayer(t, 2<<20), randomLayer(t, 3<<20))
-	if _, err := newPusher(t, push.WithSlots(1)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "golang"), Tags: []string{"1"}}); err != nil {
+	if _, err := newPusher(t, push.WithSlots(1), push.WithChunk(testChunk)).Push(t.Context(), push.Request{Image: img, Repository: repository(t, s.host(), "golang"), Tags: []string{"1"}}); err != nil {
 		t.Fatal(err)
 	}
 	if asked.Load() == nil || early.Load() > 0 {
@@ -193,7 +193,7 @@ func TestStall(t *testing.T) {
 	s := newServer(t, nil, nil)
 	var stalls atomic.Int32
 	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodPatch && stalls.Add(1) == 1 {
+		if r.ContentLength > testChunk && stalls.Add(1) == 1 {
 			silent(r)
 			return
 		}
@@ -214,7 +214,7 @@ func TestStall(t *testing.T) {
 func TestSlowIsNotStalled(t *testing.T) {
 	s := newServer(t, nil, nil)
 	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodPatch {
+		if r.ContentLength > testChunk {
 			r.Body = io.NopCloser(&slow{r.Body})
 		}
 		next.ServeHTTP(w, r)
@@ -246,7 +246,7 @@ func TestCancel(t *testing.T) {
 	s := newServer(t, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.misbehave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodPatch {
+		if r.ContentLength > testChunk {
 			cancel()
 			silent(r)
 			return
@@ -278,6 +278,50 @@ func TestDamagedSource(t *testing.T) {
 			t.Errorf("%s: requests %q", name, log)
 		}
 	}
+}
+
+// TestDamagedSourceThatIsTrusted: a source that could verify itself and is read
+// without is verified when a registry says that something else arrived.
+func TestDamagedSourceThatIsTrusted(t *testing.T) {
+	good := randomLayer(t, 3<<20)
+	for _, size := range []int64{testChunk, 64 << 20} { // in chunks, in one piece
+		s := newServer(t, nil, nil)
+		_, err := newPusher(t, push.WithChunk(size)).Push(t.Context(), push.Request{Image: ociImage(t, flippedLayer{good}), Repository: repository(t, s.host(), "golang"), Tags: []string{"1"}})
+		if err == nil || !strings.Contains(err.Error(), "reading what is to be sent: a bit is wrong") {
+			t.Errorf("error %v; want what the source says", err)
+		}
+		if log := s.requests(); count(log, "PUT /v2/golang/manifests") > 0 || count(log, "PUT ") > 2 {
+			t.Errorf("requests %q", log)
+		}
+	}
+}
+
+// flippedLayer has a wrong bit, which it tells at its end, or not at all.
+type flippedLayer struct{ v1.Layer }
+
+func (l flippedLayer) Compressed() (io.ReadCloser, error) {
+	rc, err := l.Layer.Compressed()
+	return &flipped{ReadCloser: rc, told: true}, err
+}
+
+type flipped struct {
+	io.ReadCloser
+	told  bool
+	begun bool
+}
+
+func (f *flipped) Unverified() io.ReadCloser { return &flipped{ReadCloser: f.ReadCloser} }
+
+func (f *flipped) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if n > 0 && !f.begun {
+		p[0] ^= 1
+		f.begun = true
+	}
+	if err == io.EOF && f.told {
+		err = errors.New("a bit is wrong")
+	}
+	return n, err
 }
 
 type cutLayer struct {

@@ -203,7 +203,7 @@ func TestMountOfForgottenBlob(t *testing.T) {
 func TestTogether(t *testing.T) {
 	s := newServer(t, nil, nil)
 	os := randomLayer(t, 2<<20)
-	p := newPusher(t)
+	p := newPusher(t, push.WithChunk(2*testChunk)) // of it two, for a layer has a head
 	names := []string{"golang", "node", "typescript", "ruby"}
 	images := map[string]v1.Image{}
 	for _, n := range names {
@@ -218,7 +218,7 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if log := s.requests(); count(log, "PATCH") != 1 || count(log, " mount") != 3 {
+	if log := s.requests(); count(log, "PATCH") != 2 || count(log, " mount") != 3 {
 		t.Errorf("requests %q; want the layer sent once and mounted three times", log)
 	}
 	for _, n := range names {

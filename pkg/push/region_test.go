@@ -96,12 +96,12 @@ func TestRegions(t *testing.T) {
 			r := startRegions(t, 5, start)
 			requests := catalogue(t, 16)
 			ds := r.destinations(t, requests)
-			if _, err := r.pusher(t).PushAll(t.Context(), ds); err != nil {
+			if _, err := r.pusher(t, push.WithChunk(512<<10)).PushAll(t.Context(), ds); err != nil {
 				t.Fatal(err)
 			}
 			for _, s := range r.servers {
-				if log := s.requests(); count(log, "PATCH") != 1 || count(log, " mount") != 2 {
-					t.Errorf("%d uploads in chunks and %d mounts; want one of the layer that all share, and a mount into each other repository", count(log, "PATCH"), count(log, " mount"))
+				if log := s.requests(); count(log, "PATCH") != 2 || count(log, " mount") != 2 {
+					t.Errorf("%d chunks and %d mounts; want two of the layer that all share, and a mount into each other repository", count(log, "PATCH"), count(log, " mount"))
 				}
 			}
 			pullBack(t, r.servers[3].host()+"/base/image0:1.0.3", requests[0].Image, r.pull()...)
