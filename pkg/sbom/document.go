@@ -63,8 +63,9 @@ type Package struct {
 	CPE string
 	// License is an SPDX expression (SPDX 2.3, annex D) or NoAssertion.
 	License string
-	// Found are the SPDX identifiers of all licences in the package's LICENSE
-	// file where License was read from it: Node.js's has dozens.
+	// Found are the SPDX identifiers of the licences that were recognised in
+	// the package's LICENSE file where License was read from it: Node.js's has
+	// those of all libraries in it.
 	Found []string
 	// Supplier and Originator are "Person: …" or "Organization: …" (SPDX 2.3,
 	// clauses 7.5 and 7.6), or NoAssertion.

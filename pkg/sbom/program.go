@@ -21,7 +21,6 @@ type spool struct {
 	open func() (tempFile, error)
 	file tempFile
 	w    *bufio.Writer
-	size int64
 }
 
 // reset makes room for the next program.
