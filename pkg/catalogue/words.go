@@ -104,7 +104,7 @@ var english = words{
 	Skipped:      "not tried",
 	FailedStatus: "failed",
 	NRules:       "%d rules kept",
-	SkippedRules: "Rules that could not be tried",
+	SkippedRules: "Rules that do not apply or could not be tried",
 
 	Verify:         "Check the signature",
 	VerifyIntro:    "Each of these says whether the image is what its maker signed. The key is in the file cosign.pub.",
@@ -122,7 +122,7 @@ var english = words{
 	Provenance:       "Provenance",
 	Source:           "Definition and lock",
 
-	Layers: "Layers",
+	Layers: "Layers and attachments",
 	Layer:  "Layer",
 	Data:   "This page as data",
 	MadeBy: "Made by imgbuild %s",
@@ -207,7 +207,7 @@ var chinese = words{
 	Skipped:      "未验证",
 	FailedStatus: "失败",
 	NRules:       "符合 %d 条规则",
-	SkippedRules: "无法验证的规则",
+	SkippedRules: "不适用或无法验证的规则",
 
 	Verify:         "校验签名",
 	VerifyIntro:    "以下任一命令都能判断镜像是否就是发布者所签名的内容。公钥在文件 cosign.pub 中。",
@@ -225,7 +225,7 @@ var chinese = words{
 	Provenance:       "构建来源证明",
 	Source:           "镜像定义与锁文件",
 
-	Layers: "镜像层",
+	Layers: "镜像层与附件",
 	Layer:  "层",
 	Data:   "本页数据",
 	MadeBy: "由 imgbuild %s 生成",
