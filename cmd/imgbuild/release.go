@@ -21,6 +21,7 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/release"
 	"github.com/imgbuild/imgbuild/pkg/sign"
+	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
 const releaseLong = `Publishes the images of a release.yaml to all of its registries, whole or not at
@@ -84,7 +85,16 @@ func (r *releasing) run(ctx context.Context, g *global) error {
 			}
 		}
 	}
-	o, err := r.options(ctx, g, c, folder)
+	s, f, m, err := g.open()
+	if err != nil {
+		return err
+	}
+	in, err := g.inputs(ctx, s, f, m)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	o, err := r.options(ctx, g, c, folder, s, in)
 	if err != nil {
 		return err
 	}
@@ -115,15 +125,11 @@ func (r *releasing) run(ctx context.Context, g *global) error {
 }
 
 // options are what the release works with on this machine.
-func (r *releasing) options(ctx context.Context, g *global, c *release.Config, folder string) (*release.Options, error) {
-	s, f, _, err := g.open()
-	if err != nil {
-		return nil, err
-	}
+func (r *releasing) options(ctx context.Context, g *global, c *release.Config, folder string, s *store.Store, in *inputs) (*release.Options, error) {
 	o := &release.Options{
 		Store: s, Compression: layer.Gzip, Version: version(), Identity: identity(), Catalogue: catalogue.Write,
-		Inputs: func(ctx context.Context, in lock.Input) (io.ReadCloser, error) {
-			h, err := f.Fetch(ctx, in)
+		Inputs: func(ctx context.Context, input lock.Input) (io.ReadCloser, error) {
+			h, err := in.Fetch(ctx, input)
 			if err != nil {
 				return nil, err
 			}
@@ -135,16 +141,12 @@ func (r *releasing) options(ctx context.Context, g *global, c *release.Config, f
 		return nil, err
 	}
 	o.Golang = golang.lock
-	shim, err := build.NewCompiledShim(s, f, golang.lock)
+	shim, err := build.NewCompiledShim(s, in, golang.lock)
 	if err != nil {
 		return nil, err
 	}
-	native := &build.Native{Store: s, Fetch: f, Shim: shim, Compression: o.Compression}
-	if g.offline {
-		native.Images = append(native.Images, image.Offline())
-	}
-	o.Engine = native
-	if o.Prover, err = prove.New(s, prove.Options{Toolchain: shim.Toolchain, Fetch: f.Fetch}); err != nil {
+	o.Engine = &build.Native{Store: s, Fetch: in, Shim: shim, Compression: o.Compression, Images: in.images}
+	if o.Prover, err = prove.New(s, prove.Options{Toolchain: shim.Toolchain, Fetch: in.Fetch}); err != nil {
 		return nil, err
 	}
 	if o.Pusher, err = newPusher(push.StoreMemory(s)); err != nil {
