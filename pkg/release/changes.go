@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -11,11 +12,12 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/lock"
 )
 
-// history is what is remembered of how an image came to be released, for the
-// report of a release that was interrupted when its tags had moved already.
+// history is what is remembered of how an image came to be released, for a
+// run after one that was interrupted when its tags had moved already.
 type history struct {
-	Changes   *Changes `json:"changes"`
-	Published bool     `json:"published"`
+	Changes *Changes `json:"changes"`
+	// Published says that the release has ended.
+	Published bool `json:"published"`
 }
 
 const historyKind = "release-history"
@@ -25,11 +27,30 @@ func (r *Release) compare(ctx context.Context, all []*built, ds []*destination, 
 	for i, b := range all {
 		h := r.historyOf(ctx, i, b, ds, before)
 		b.changes, b.published = h.Changes, h.Published
-		if err := r.o.Store.PutRecord(historyKind, r.historyKey(b), h); err != nil {
+		if err := r.remember(b, h); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// published notes that the release has ended.
+func (r *Release) published(all []*built) error {
+	for _, b := range all {
+		if err := r.remember(b, history{Changes: b.changes, Published: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remember writes what is not remembered like that.
+func (r *Release) remember(b *built, h history) error {
+	var was history
+	if ok, err := r.o.Store.Record(historyKind, r.historyKey(b), &was); err == nil && ok && reflect.DeepEqual(was, h) {
+		return nil
+	}
+	return r.o.Store.PutRecord(historyKind, r.historyKey(b), h)
 }
 
 func (r *Release) historyKey(b *built) string {
@@ -37,26 +58,32 @@ func (r *Release) historyKey(b *built) string {
 }
 
 // historyOf looks for the image that came before: at the destinations, where
-// the tag still names it, else in the report of the release before.
+// the tag still names it, else in what is remembered of a release that was
+// interrupted, else in the report of the release before.
 func (r *Release) historyOf(ctx context.Context, i int, b *built, ds []*destination, before *Report) (h history) {
-	var there bool
+	var there, other bool
 	for _, d := range ds {
 		s := d.images[i]
 		there = there || s.was == b.digest
 		if (s.was == v1.Hash{}) || s.was == b.digest {
 			continue
 		}
+		other = true
 		if c := r.fromLock(ctx, b, s); c != nil {
 			return history{Changes: c}
 		}
 	}
-	if entry := find(before, b); entry != nil {
-		if entry.Digest == b.digest.String() {
-			return history{Changes: entry.Changes, Published: true}
-		}
+	known, err := r.o.Store.Record(historyKind, r.historyKey(b), &h)
+	known = known && err == nil && !other
+	entry := find(before, b)
+	switch {
+	case known && !h.Published:
+		return h
+	case entry != nil && entry.Digest == b.digest.String():
+		return history{Changes: entry.Changes, Published: true}
+	case entry != nil:
 		return history{Changes: fromReport(b, entry)}
-	}
-	if ok, err := r.o.Store.Record(historyKind, r.historyKey(b), &h); err == nil && ok {
+	case known:
 		return h
 	}
 	return history{Published: there}

@@ -134,6 +134,9 @@ func (r *Release) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return res, err
 	}
+	if err := r.published(all); err != nil {
+		return res, err
+	}
 	if r.c.Catalogue != "" && r.o.Catalogue != nil {
 		if err := r.o.Catalogue(ctx, in(r.folder, r.c.Catalogue), res.Report); err != nil {
 			return res, fmt.Errorf("the images are published; writing the catalogue: %w", err)

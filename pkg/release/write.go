@@ -111,5 +111,8 @@ func (r *Release) writeReport(report, before *Report) (bool, error) {
 	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return false, fmt.Errorf("the images are published; writing the report %s: %w", path, err)
 	}
-	return true, os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return false, fmt.Errorf("the images are published; writing the report: %w", err)
+	}
+	return true, nil
 }
