@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -48,6 +53,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"age":   age,
+			"key":   key,
+			"env-file": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], ts.ReadFile(args[1]))
+			},
 			"spoil": spoil,
 		},
 	})
@@ -130,4 +139,16 @@ func age(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(l.WriteFile(path))
+}
+
+// key is `key FILE`: a new private key, without a password.
+func key(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: key FILE")
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
 }

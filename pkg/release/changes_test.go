@@ -136,6 +136,9 @@ func TestOnlyWhatChanged(t *testing.T) {
 	if ref := full.References["region-1"]; strings.Contains(ref, ":2.0.1@") || !strings.HasSuffix(ref, "@"+full.Digest) {
 		t.Errorf("reference %s", ref)
 	}
+	if full.Changes == nil || full.Changes.FromDigest != before.Report.Images[0].Digest {
+		t.Errorf("changes %+v", full.Changes)
+	}
 	if again := w.ok(); !again.Unchanged {
 		t.Errorf("%+v", again)
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,7 @@ func (b *built) report(i int, ds []*destination) (Image, error) {
 			out.Kept[to.name] = s.plan.Kept
 		}
 	}
+	out.Tag = b.free(out.Kept)
 	for p := range b.images {
 		platform, created, err := b.platform(p, ds[0].images[i])
 		if err != nil {
@@ -80,6 +82,16 @@ func (b *built) report(i int, ds []*destination) (Image, error) {
 		out.Created = max(out.Created, created.UTC().Format(time.RFC3339))
 	}
 	return out, nil
+}
+
+// free is the tag to write into FROM: one that is this image everywhere.
+func (b *built) free(kept map[string][]string) string {
+	for _, t := range b.request().Tags {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(kept)), func(k []string) bool { return slices.Contains(k, t) }) {
+			return t
+		}
+	}
+	return b.Tag
 }
 
 // platform is the image of one platform, with the attachments of one

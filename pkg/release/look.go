@@ -24,7 +24,8 @@ type destination struct {
 type standing struct {
 	repository address.Repository
 	plan       push.ImagePlan
-	// was is what the image's tag named before, zero where there was none.
+	// was is what the image's tag, or another one that is to move, named
+	// before; zero where there was none.
 	was v1.Hash
 	// attachments are those of the image's manifests.
 	attachments []*attachment
@@ -135,13 +136,15 @@ func (r *Release) lookBefore(ctx context.Context, d *destination, all []*built) 
 	var wg sync.WaitGroup
 	for i, b := range all {
 		s := d.images[i]
-		if !slices.Contains(s.plan.Tags, b.Tag) {
-			if !slices.Contains(s.plan.Kept, b.Tag) {
-				s.was = b.digest
-			}
+		if len(s.plan.Tags) == 0 {
+			s.was = b.digest
 			continue
 		}
-		wg.Go(func() { s.was, errs[i] = r.o.Pusher.Resolve(ctx, s.repository, b.Tag) })
+		tag := b.Tag
+		if !slices.Contains(s.plan.Tags, tag) {
+			tag = s.plan.Tags[0] // the other is kept
+		}
+		wg.Go(func() { s.was, errs[i] = r.o.Pusher.Resolve(ctx, s.repository, tag) })
 	}
 	wg.Wait()
 	return firstOf(errs)
