@@ -31,7 +31,7 @@ func newOptions(opts []Option) (*options, error) {
 		logins:    noLogins{},
 		memory:    noMemory{},
 		slots:     6,
-		chunk:     32 << 20,
+		chunk:     64 << 20,
 		tries:     10,
 		patience:  time.Minute,
 		giveUp:    10 * time.Minute,
@@ -102,7 +102,7 @@ func WithSlots(n int) Option {
 }
 
 // WithChunk sets how many bytes of a blob go in one request. What a registry
-// has answered for is not sent again. The default is 32 MiB.
+// has answered for is not sent again. The default is 64 MiB.
 func WithChunk(bytes int64) Option {
 	return func(o *options) error {
 		if bytes < 64<<10 {
@@ -112,6 +112,11 @@ func WithChunk(bytes int64) Option {
 		return nil
 	}
 }
+
+// inChunks says that a blob of that many bytes has more than one chunk; after
+// each but the last a registry holds what it has for good. A single one goes in
+// the closing PUT.
+func (o *options) inChunks(size int64) bool { return size > max(o.chunk, wholePut) }
 
 // WithPatience sets how long a request may go without sending or receiving
 // anything. There is no limit on how long one may take in all.

@@ -187,7 +187,7 @@ func (p *Pusher) requests(b BlobPlan) int {
 		return 1
 	case b.Action == Mount:
 		return 2
-	case b.Size <= wholePut:
+	case !p.o.inChunks(b.Size):
 		return 3
 	}
 	return 3 + int((b.Size+p.o.chunk-1)/p.o.chunk)

@@ -13,9 +13,8 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/content"
 )
 
-// wholePut is up to which size in bytes a blob goes in the closing PUT, which
-// saves a round trip. Larger ones go in chunks, after each of which a registry
-// holds what it has for good.
+// wholePut is up to which size in bytes a blob always goes in the closing PUT,
+// which saves a round trip, and the registry from keeping its state.
 const wholePut = 256 << 10
 
 // commitRate is how many bytes a second a registry is trusted to hash and move
@@ -97,7 +96,7 @@ func (u *upload) try(ctx context.Context) error {
 			return err
 		}
 	}
-	for u.blob.Size > wholePut && u.at < u.blob.Size && !u.repo.host.whole.Load() {
+	for u.repo.host.o.inChunks(u.blob.Size) && u.at < u.blob.Size && !u.repo.host.whole.Load() {
 		if err := u.chunk(ctx); err != nil {
 			return err
 		}
