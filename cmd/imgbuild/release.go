@@ -116,7 +116,11 @@ func (r *releasing) run(ctx context.Context, g *global) error {
 	var res *release.Result
 	err = g.show(ctx, func(ctx context.Context) error {
 		res, err = work.Run(ctx)
-		return err
+		if isCorrupt(err) {
+			// A blob of the store was damaged and is gone now: make it again.
+			res, err = work.Run(ctx)
+		}
+		return explain(ctx, f, s, wanted(items), err)
 	})
 	if err != nil {
 		return err
@@ -124,10 +128,19 @@ func (r *releasing) run(ctx context.Context, g *global) error {
 	return g.printRelease(res)
 }
 
+// wanted are the images as others name them.
+func wanted(items []*release.Item) (all []wantedImage) {
+	for _, i := range items {
+		all = append(all, wantedImage{Selected: i.Selected, definition: &definitionWithLock{Loaded: i.Definition, lock: i.Lock}})
+	}
+	return all
+}
+
 // options are what the release works with on this machine.
 func (r *releasing) options(ctx context.Context, g *global, c *release.Config, folder string, s *store.Store, in *inputs) (*release.Options, error) {
 	o := &release.Options{
 		Store: s, Compression: layer.Gzip, Version: version(), Identity: identity(), Catalogue: catalogue.Write,
+		Fetch: in, Images: in.images,
 		Inputs: func(ctx context.Context, input lock.Input) (io.ReadCloser, error) {
 			h, err := in.Fetch(ctx, input)
 			if err != nil {

@@ -60,7 +60,7 @@ type material struct {
 
 // material makes what is attached to the image.
 func (r *Release) material(b *built) (*material, error) {
-	files, err := b.definition.Folder(b.lockFile)
+	files, err := b.Definition.Folder(b.lockFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the definition of %s: %w", b, err)
 	}
@@ -95,7 +95,7 @@ func (r *Release) provenance(b *built, m *material, of v1.Hash, platform int) er
 		images = images[platform : platform+1]
 	}
 	predicate, err := provenance.Of(provenance.Request{
-		Definition: b.definition.Definition, Lock: b.lock, Images: images, Compression: r.o.Compression,
+		Definition: b.Definition.Definition, Lock: b.Lock, Images: images, Compression: r.o.Compression,
 		Version: r.o.Version, Golang: r.o.Golang, Source: m.layer,
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *Release) contents(b *built, m *material, i int) error {
 func (m *material) add(b *built, predicateType string, predicate []byte, of ...v1.Hash) error {
 	var subjects []provenance.Subject
 	for _, h := range of {
-		subjects = append(subjects, provenance.Subject{Name: b.definition.Name, Digest: h})
+		subjects = append(subjects, provenance.Subject{Name: b.Definition.Name, Digest: h})
 	}
 	statement, err := provenance.Statement(subjects, predicateType, predicate)
 	if err != nil {

@@ -80,7 +80,7 @@ func (w *beside) run(ctx context.Context) error {
 				img, changed, err = attach.AddAttestations(ctx, old[i], w.r.key, w.m.statements[a.of], w.same)
 			}
 		case attach.Signature:
-			img, changed, err = attach.AddSignature(ctx, old[i], a.of, w.r.key, w.b.definition.Name)
+			img, changed, err = attach.AddSignature(ctx, old[i], a.of, w.r.key, w.b.Definition.Name)
 		}
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", words[a.kind], w.b, err)

@@ -18,7 +18,7 @@ import (
 
 // built is an item with its images.
 type built struct {
-	*item
+	*Item
 	images  []v1.Image    // one a platform
 	image   v1.Image      // set for one platform
 	index   v1.ImageIndex // set for several
@@ -57,7 +57,7 @@ func (r *Release) buildOnce(ctx context.Context) ([]*built, error) {
 	var requests []build.Request
 	for _, i := range r.items {
 		for _, p := range i.Platforms {
-			requests = append(requests, build.Request{Definition: i.definition.Definition, Lock: i.lock, Image: p})
+			requests = append(requests, build.Request{Definition: i.Definition.Definition, Lock: i.Lock, Image: p})
 		}
 	}
 	images, err := r.o.Engine.Build(ctx, requests)
@@ -77,8 +77,8 @@ func (r *Release) buildOnce(ctx context.Context) ([]*built, error) {
 	return all, nil
 }
 
-func newBuilt(i *item, images []v1.Image) (b *built, err error) {
-	b = &built{item: i, images: images}
+func newBuilt(i *Item, images []v1.Image) (b *built, err error) {
+	b = &built{Item: i, images: images}
 	for _, img := range images {
 		h, err := img.Digest()
 		if err != nil {

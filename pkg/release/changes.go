@@ -54,7 +54,7 @@ func (r *Release) remember(b *built, h history) error {
 }
 
 func (r *Release) historyKey(b *built) string {
-	return strings.Join([]string{r.c.Name, b.definition.Name, b.Series, b.Variant.Name, b.digest.String()}, " ")
+	return strings.Join([]string{r.c.Name, b.Definition.Name, b.Series, b.Variant.Name, b.digest.String()}, " ")
 }
 
 // historyOf looks for the image that came before: at the destinations, where
@@ -95,7 +95,7 @@ func find(report *Report, b *built) *Image {
 		return nil
 	}
 	for i := range report.Images {
-		if e := &report.Images[i]; e.Name == b.definition.Name && e.Series == b.Series && e.Variant == b.Variant.Name {
+		if e := &report.Images[i]; e.Name == b.Definition.Name && e.Series == b.Series && e.Variant == b.Variant.Name {
 			return e
 		}
 	}
@@ -117,7 +117,7 @@ func (r *Release) fromLock(ctx context.Context, b *built, s *standing) *Changes 
 	if err != nil {
 		return nil
 	}
-	c := &Changes{FromDigest: s.was.String(), Packages: restrict(lock.Diff(older, b.lock), b)}
+	c := &Changes{FromDigest: s.was.String(), Packages: restrict(lock.Diff(older, b.Lock), b)}
 	for _, img := range older.Images {
 		if img.Series == b.Series && img.Variant == b.Variant.Name {
 			c.FromVersion = img.Version

@@ -42,16 +42,15 @@ func healthy(ctx context.Context, ds []*destination, do func(*destination) error
 	return nil
 }
 
-// content pushes images by digest.
+// content pushes images and bundles by digest.
 func (r *Release) content(ctx context.Context, all []*built, ds []*destination, res *Result) error {
 	var mu sync.Mutex
 	return healthy(ctx, ds, func(d *destination) error {
 		to := push.Destination{Name: d.name}
-		for i, b := range all {
-			if len(d.images[i].plan.Blobs) > 0 {
-				rq := r.request(b, d.images[i])
-				rq.Tags, rq.Immutable = nil, nil
-				to.Images = append(to.Images, rq)
+		for _, p := range r.pushes(d, all) {
+			if len(p.plan.Blobs) > 0 {
+				p.Tags, p.Immutable = nil, nil
+				to.Images = append(to.Images, p.Request)
 			}
 		}
 		if len(to.Images) == 0 {
@@ -108,9 +107,9 @@ func (r *Release) tags(ctx context.Context, all []*built, ds []*destination, res
 	err := healthy(ctx, ds, func(d *destination) error {
 		to := push.Destination{Name: d.name}
 		moved := 0
-		for i, b := range all {
-			if n := len(d.images[i].plan.Tags); n > 0 {
-				to.Images = append(to.Images, r.request(b, d.images[i]))
+		for _, p := range r.pushes(d, all) {
+			if n := len(p.plan.Tags); n > 0 {
+				to.Images = append(to.Images, p.Request)
 				moved += n
 			}
 		}
@@ -154,7 +153,7 @@ func failure(ds []*destination, tags string) error {
 }
 
 // refused says that an image would get no tag at a destination.
-func refused(s *standing, p push.ImagePlan) error {
+func refused(s *standing) error {
 	return fmt.Errorf("%s: every tag of this image already names another one and does not move (%s); nothing of it was sent; to move them, set `immutable: none`",
-		s.repository.Name(), strings.Join(p.Kept, ", "))
+		s.repository.Name(), strings.Join(s.plan.Kept, ", "))
 }

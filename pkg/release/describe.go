@@ -53,7 +53,7 @@ func (r *Release) describe(ctx context.Context, all []*built) error {
 }
 
 func (r *Release) describeOne(ctx context.Context, b *built, i int) (*description, error) {
-	key := b.digests[i].String() + " " + b.definition.Digest() + " " + r.o.Identity
+	key := b.digests[i].String() + " " + b.Definition.Digest() + " " + r.o.Identity
 	d := new(description)
 	if ok, err := r.o.Store.Record(descriptionKind, key, d); err == nil && ok && r.complete(d) {
 		return d, nil
@@ -82,7 +82,7 @@ func (r *Release) listContents(ctx context.Context, b *built, i int) (*descripti
 	if r.o.Inputs != nil {
 		opts = append(opts, sbom.WithInputs(r.o.Inputs))
 	}
-	doc, err := sbom.Of(ctx, b.images[i], b.definition.Definition, b.lock, b.Platforms[i], opts...)
+	doc, err := sbom.Of(ctx, b.images[i], b.Definition.Definition, b.Lock, b.Platforms[i], opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (r *Release) report(all []*built, ds []*destination, before *Report) (*Repo
 		}
 		report.Images = append(report.Images, img)
 	}
+	for i, in := range r.bundles {
+		report.Bundles = append(report.Bundles, in.report(i, ds))
+	}
 	return settle(report, before), nil
 }
 
@@ -55,7 +58,7 @@ func (d *destination) region() Destination {
 
 // report is the image, the i-th of the release.
 func (b *built) report(i int, ds []*destination) (Image, error) {
-	d := b.definition
+	d := b.Definition
 	out := Image{
 		Name: d.Name, Title: d.Title, Description: d.Description,
 		Version: b.Version, Series: b.Series, Variant: b.Variant.Name,

@@ -273,6 +273,7 @@ func openRelease(ctx context.Context, dir string, s *store.Store, c *release.Con
 		Store: s, Compression: layer.Gzip, Version: "v1.2.3", Identity: "v1.2.3", Prover: p, Key: key,
 		Engine:    &build.Native{Store: s, Fetch: noMirror{}, Compression: layer.Gzip},
 		Catalogue: catalogue.Write,
+		Fetch:     noMirror{},
 	}
 	if spec := c.KeySpec(dir); key == nil && spec != "" {
 		if o.Key, err = sign.Load(ctx, spec); err != nil {

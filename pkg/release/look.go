@@ -15,9 +15,10 @@ import (
 // destination is a registry and how far the release has come there.
 type destination struct {
 	address.Registry
-	name   string
-	images []*standing // by item
-	err    error       // why it got no further
+	name    string
+	images  []*standing // by item
+	bundles []*standing // by bundle
+	err     error       // why it got no further
 }
 
 // standing is what a destination has of one image.
@@ -59,11 +60,18 @@ func (r *Release) look(ctx context.Context, all []*built) ([]*destination, error
 		d := &destination{Registry: to, name: r.o.Names[i]}
 		ds[i] = d
 		for _, b := range all {
-			repository, err := to.Repository(b.definition.Name)
+			repository, err := to.Repository(b.Definition.Name)
 			if err != nil {
 				return nil, err
 			}
 			d.images = append(d.images, &standing{repository: repository})
+		}
+		for _, in := range r.bundles {
+			repository, err := to.Repository(in.name)
+			if err != nil {
+				return nil, err
+			}
+			d.bundles = append(d.bundles, &standing{repository: repository})
 		}
 		wg.Go(func() { d.err = r.lookAt(ctx, d, all) })
 	}
@@ -76,8 +84,9 @@ func (r *Release) look(ctx context.Context, all []*built) ([]*destination, error
 
 func (r *Release) lookAt(ctx context.Context, d *destination, all []*built) error {
 	var images push.Destination
-	for i, b := range all {
-		images.Images = append(images.Images, r.request(b, d.images[i]))
+	pushes := r.pushes(d, all)
+	for _, p := range pushes {
+		images.Images = append(images.Images, p.Request)
 	}
 	// Tags, the image before and attachments are asked for side by side; the
 	// pusher keeps the host from being flooded.
@@ -99,10 +108,10 @@ func (r *Release) lookAt(ctx context.Context, d *destination, all []*built) erro
 			return err
 		}
 	}
-	for i := range all {
-		d.images[i].plan = plan.Images[i]
-		if plan.Images[i].Refused {
-			return refused(d.images[i], plan.Images[i])
+	for i, p := range pushes {
+		p.plan = plan.Images[i]
+		if p.plan.Refused {
+			return refused(p.standing)
 		}
 	}
 	return r.lookBefore(ctx, d, all)

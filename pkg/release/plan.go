@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"slices"
 
 	"github.com/imgbuild/imgbuild/pkg/attach"
 	"github.com/imgbuild/imgbuild/pkg/push"
@@ -50,6 +51,9 @@ func (r *Release) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.bundles, err = r.pack(ctx); err != nil {
+		return nil, err
+	}
 	ds, err := r.look(ctx, all)
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func (r *Release) Plan(ctx context.Context) (*Plan, error) {
 			plan.Destinations = append(plan.Destinations, to)
 			continue
 		}
-		for _, s := range d.images {
+		for _, s := range slices.Concat(d.images, d.bundles) {
 			p := PlannedPush{ImagePlan: s.plan}
 			p.Requests += len(s.attachments)
 			for _, a := range s.missing() {

@@ -29,6 +29,9 @@ type Prover interface {
 type Options struct {
 	Store  *store.Store
 	Engine build.Engine
+	// Fetch and Images bring the inputs of bundles.
+	Fetch  build.Fetcher
+	Images []image.Option
 	// Compression and Golang, the lock of the golang image inside imgbuild,
 	// are named in provenance.
 	Compression layer.Compression
@@ -58,12 +61,14 @@ type Release struct {
 	o      Options
 	c      *Config
 	folder string // of the file
-	items  []*item
+	items  []*Item
 	key    sign.Key
+
+	bundles []*inputs
 }
 
 // New returns a Release of the items that Select has found.
-func New(c *Config, folder string, items []*item, o Options) (*Release, error) {
+func New(c *Config, folder string, items []*Item, o Options) (*Release, error) {
 	if len(o.Registries) == 0 || len(o.Registries) != len(o.Names) {
 		return nil, errors.New("a release needs a destination")
 	}
@@ -101,6 +106,10 @@ func (r *Release) Run(ctx context.Context) (*Result, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
+	before, err := r.readReport()
+	if err != nil {
+		return nil, err
+	}
 	all, err := r.build(ctx)
 	if err != nil {
 		return nil, err
@@ -111,8 +120,7 @@ func (r *Release) Run(ctx context.Context) (*Result, error) {
 	if err := r.describe(ctx, all); err != nil {
 		return nil, err
 	}
-	before, err := r.readReport()
-	if err != nil {
+	if r.bundles, err = r.pack(ctx); err != nil {
 		return nil, err
 	}
 	d, err := r.look(ctx, all)

@@ -20,6 +20,20 @@ type Report struct {
 	// Images are in the order of release.yaml; a definition's newest version
 	// first.
 	Images []Image `json:"images"`
+	// Bundles are the inputs of the definitions, where they are published.
+	Bundles []Bundle `json:"bundles,omitempty"`
+}
+
+// Bundle has what the images of a definition are built from.
+type Bundle struct {
+	Name string `json:"name"` // golang
+	// Tags begin with the one that names the lock.
+	Tags      []string `json:"tags"`
+	Digest    string   `json:"digest"`
+	Platforms []string `json:"platforms"`
+	Size      int64    `json:"size"` // of all blobs, in bytes
+	// References are NAME:TAG@DIGEST by Destination.Name.
+	References map[string]string `json:"references"`
 }
 
 // Destination is a registry that the release goes to.

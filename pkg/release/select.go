@@ -9,19 +9,19 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/lock"
 )
 
-// item is one version and variant of the release.
-type item struct {
+// Item is one version and variant of the release.
+type Item struct {
 	lock.Selected
-	definition *definition.Loaded
-	lock       *lock.Lock
-	lockFile   []byte // the bytes of lock
+	Definition *definition.Loaded
+	Lock       *lock.Lock
+	lockFile   []byte // the bytes of Lock
 }
 
 // String is NAME:TAG.
-func (i *item) String() string { return i.definition.Name + ":" + i.Tag }
+func (i *Item) String() string { return i.Definition.Name + ":" + i.Tag }
 
 // platformNames are those of the image, in their order.
-func (i *item) platformNames() []string {
+func (i *Item) platformNames() []string {
 	var names []string
 	for _, p := range i.Platforms {
 		names = append(names, p.Platform)
@@ -31,9 +31,9 @@ func (i *item) platformNames() []string {
 
 // Select reads the definitions and locks that c names, with paths relative to
 // folder, and finds the images. Its errors are about what is written.
-func Select(folder string, c *Config) ([]*item, error) {
-	var all []*item
-	loaded := map[string]*item{} // by definition: most of the work is reading locks
+func Select(folder string, c *Config) ([]*Item, error) {
+	var all []*Item
+	loaded := map[string]*Item{} // by definition: most of the work is reading locks
 	owner := map[string]string{} // of NAME:TAG
 	for _, wanted := range c.Images {
 		one, ok := loaded[wanted.Definition]
@@ -44,17 +44,17 @@ func Select(folder string, c *Config) ([]*item, error) {
 			}
 			loaded[wanted.Definition] = one
 		}
-		found, err := lock.Select(one.definition.Definition, one.lock, lock.Query{All: true, Platforms: wanted.Platforms})
+		found, err := lock.Select(one.Definition.Definition, one.Lock, lock.Query{All: true, Platforms: wanted.Platforms})
 		if err != nil {
 			return nil, err
 		}
-		if found, err = wanted.filter(one.definition.Definition, found); err != nil {
+		if found, err = wanted.filter(one.Definition.Definition, found); err != nil {
 			return nil, err
 		}
 		for _, s := range found {
-			i := &item{Selected: s, definition: one.definition, lock: one.lock, lockFile: one.lockFile}
+			i := &Item{Selected: s, Definition: one.Definition, Lock: one.Lock, lockFile: one.lockFile}
 			for _, tag := range s.Tags {
-				name := i.definition.Name + ":" + tag
+				name := i.Definition.Name + ":" + tag
 				if other, taken := owner[name]; taken {
 					return nil, fmt.Errorf("%s is in the release twice: from %s and from %s; leave one of them out", name, other, wanted.Definition)
 				}
@@ -67,14 +67,14 @@ func Select(folder string, c *Config) ([]*item, error) {
 }
 
 // Names are those of the definitions, each once.
-func Names(items []*item) []string {
-	names := each(items, func(i *item) string { return i.definition.Name })
+func Names(items []*Item) []string {
+	names := each(items, func(i *Item) string { return i.Definition.Name })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
 // load reads a definition and its lock.
-func load(folder, ref string) (*item, error) {
+func load(folder, ref string) (*Item, error) {
 	if isPath(ref) {
 		ref = in(folder, ref)
 		if !isPath(ref) {
@@ -90,7 +90,7 @@ func load(folder, ref string) (*item, error) {
 		return nil, err
 	}
 	file, err := d.ReadLock()
-	return &item{definition: d, lock: l, lockFile: file}, err
+	return &Item{Definition: d, Lock: l, lockFile: file}, err
 }
 
 // filter takes those of the versions and variants that are wanted.
