@@ -76,7 +76,7 @@ func once(ctx context.Context, w *workshop.Workshop, changed, dir string) (measu
 	}
 	defer os.RemoveAll(dir)
 	defer r.Close()
-	push := append(append([]string{}, all...), "--push", "--registry", r.Host+"/base")
+	push := append(append([]string{}, all...), "--push", "--immutable", "none", "--registry", r.Host+"/base")
 	if _, err := w.Run(ctx, push...); err != nil {
 		return measure.Sample{}, err
 	}
