@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/imgbuild/imgbuild/pkg/build"
+	"github.com/imgbuild/imgbuild/pkg/container"
 	"github.com/imgbuild/imgbuild/pkg/prove"
 	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -116,7 +117,10 @@ func (r *Release) prove(ctx context.Context, all []*built) error {
 			// The Prover says how many run at a time.
 			g.Go(func() (err error) {
 				b.proofs[i], err = r.proveOne(ctx, img, b.Platforms[i].Platform)
-				if err != nil {
+				switch {
+				case errors.Is(err, container.ErrUnavailable):
+					return fmt.Errorf("proving %s: %w; nothing was pushed; `prove: false` releases without", platformOf(b, i), err)
+				case err != nil:
 					return fmt.Errorf("proving %s: %w", platformOf(b, i), err)
 				}
 				return nil

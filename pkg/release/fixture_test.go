@@ -149,13 +149,16 @@ type prover struct {
 	mu    sync.Mutex
 	asked int
 	find  func(platform string) prove.Proof
-	delay func()
+	err   error
 }
 
 func (p *prover) Prove(_ context.Context, _ v1.Image, platform string) (prove.Proof, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
+	if p.err != nil {
+		return prove.Proof{}, p.err
+	}
 	if p.find != nil {
 		return p.find(platform), nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
+	"github.com/imgbuild/imgbuild/pkg/container"
 	"github.com/imgbuild/imgbuild/pkg/prove"
 	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/release"
@@ -217,6 +218,18 @@ func TestProofFails(t *testing.T) {
 		if _, asked := s.changes(); asked != 0 {
 			t.Errorf("%d requests", asked)
 		}
+	}
+}
+
+// A machine that can not boot anything releases nothing by default.
+func TestCanNotProve(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.prover.err = container.ErrUnavailable
+	if _, err := w.run(); err == nil || !strings.Contains(err.Error(), "`prove: false` releases without") {
+		t.Errorf("%v", err)
+	}
+	if _, asked := w.servers[0].changes(); asked != 0 {
+		t.Errorf("%d requests", asked)
 	}
 }
 
