@@ -48,7 +48,6 @@ func child() int {
 // and the report is that of a run nothing happened to.
 func TestKilled(t *testing.T) {
 	testtool.Whole(t)
-	w := newWorld(t, 2, "")
 	undisturbed := newWorld(t, 2, "")
 	undisturbed.ok()
 	changes := 0
@@ -58,7 +57,7 @@ func TestKilled(t *testing.T) {
 	}
 	kills := 0
 	for at := changes; at > 0; at -= max(1, changes/12) { // the first is at the last tag
-		w = newWorld(t, 2, "")
+		w := newWorld(t, 2, "")
 		if w.killAt(at) {
 			kills++
 		}

@@ -13,9 +13,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
 	"github.com/imgbuild/imgbuild/pkg/assemble"
@@ -233,20 +231,6 @@ func pushRequest(t *testing.T, r push.Request) {
 	if _, err := p.Push(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// pull is what a tag names, read by another client.
-func pull(t *testing.T, repo address.Repository, tag string) v1.Image {
-	t.Helper()
-	ref, err := name.ParseReference(repo.String() + ":" + tag)
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := remote.Image(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
 }
 
 // newRegistry is the built-in one.
