@@ -47,7 +47,9 @@ func begin() error {
 	if err := netns.LoopbackUp(); err != nil {
 		return err
 	}
-	u, err := lookUpFiles(s.User, os.Open)
+	u, err := lookUpFiles(s.User, func(name string) (*os.File, error) {
+		return os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us up
+	})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,6 @@ type Container struct {
 	first  first
 	output chan struct{} // closed when the output is through
 	copied string        // a copy of the image, to be removed
-	group  string        // a control group, to be removed
 }
 
 // first is the first process of a container.
@@ -102,14 +101,14 @@ func (s Spec) start(ctx context.Context, set *setup, copied bool) (_ *Container,
 	}
 	if privileged {
 		var p *process
-		if p, err = startProcess(file, std, s.limit(c)); err == nil {
+		if p, err = startProcess(ctx, file, std); err == nil {
 			c.first = direct{p}
 		}
 	} else {
 		var n *nest
 		if n, err = theNest(); err == nil {
 			var p *nested
-			if p, err = n.start(file, std); err == nil {
+			if p, err = n.start(ctx, file, std); err == nil {
 				c.first = p
 			}
 		}
@@ -191,12 +190,8 @@ func (c *Container) Close() error {
 }
 
 func (c *Container) tidy() error {
-	var err error
-	if c.copied != "" {
-		err = removeAll(c.copied)
+	if c.copied == "" {
+		return nil
 	}
-	if c.group != "" {
-		err = errors.Join(err, removeGroup(c.group))
-	}
-	return err
+	return removeAll(c.copied)
 }

@@ -91,6 +91,34 @@ func TestWhatRuns(t *testing.T) {
 	}
 }
 
+// TestPipesInPlaceOfFiles: an image cannot hold its start up for good.
+func TestPipesInPlaceOfFiles(t *testing.T) {
+	r := unpack(t, openStore(t), programImage(t, v1.Config{}, entry{name: "etc/passwd", kind: tar.TypeFifo}, entry{name: "etc/group", kind: tar.TypeFifo}))
+	if got, code := run(t, container.Spec{Rootfs: r, Args: []string{"identity"}}); got != "0 0 /\n" || code != 0 {
+		t.Errorf("%q and exit code %d", got, code)
+	}
+}
+
+// TestStartGivenUp: at whatever moment, it is a container or nothing.
+func TestStartGivenUp(t *testing.T) {
+	s := openStore(t)
+	r := unpack(t, s, programImage(t, v1.Config{}))
+	for n := range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n*n)*time.Millisecond/2)
+		c, err := container.Start(ctx, container.Spec{Rootfs: r, Args: []string{"lines", "sleep 1h"}})
+		cancel()
+		switch {
+		case err == nil:
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		case !errors.Is(err, context.DeadlineExceeded):
+			t.Errorf("after %d ms: %v", n*n/2, err)
+		}
+	}
+	expectEmpty(t, filepath.Join(s.Root(), "tmp"))
+}
+
 func TestUsers(t *testing.T) {
 	testtool.NeedRoot(t)
 	r := unpack(t, openStore(t), programImage(t, v1.Config{User: "app"},
@@ -278,27 +306,6 @@ func TestWhatCannotStart(t *testing.T) {
 		t.Errorf("a start that was given up: %v", err)
 	}
 	expectEmpty(t, filepath.Join(s.Root(), "tmp"))
-}
-
-func TestMemoryLimit(t *testing.T) {
-	testtool.NeedRoot(t)
-	r := unpack(t, openStore(t), programImage(t, v1.Config{}))
-	c, out, _ := start(t, container.Spec{Rootfs: r, Args: []string{"lines", "sleep 50ms", "fill 200000000", "say out alive"}, Memory: 64 << 20})
-	if !c.Limited() {
-		testtool.Lacking(t, "needs control groups that may be written to")
-	}
-	code, err := c.Wait(t.Context())
-	if err != nil || code != 137 || out.Has("alive") {
-		t.Errorf("exit code %d, %v, %s", code, err, out)
-	}
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
-	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"} {
-		if groups, _ := filepath.Glob(filepath.Join(root, fmt.Sprintf("imgbuild-%d-*", os.Getpid()))); len(groups) > 0 {
-			t.Errorf("left behind: %v", groups)
-		}
-	}
 }
 
 // TestCopied: where there is no overlayfs a container gets a copy.

@@ -78,7 +78,7 @@ func duplicateTree(ctx context.Context, from, to string) error {
 		if err == nil && owners() {
 			err = os.Lchown(target, int(st.Uid), int(st.Gid))
 		}
-		if err == nil && fi.Mode().IsRegular() || fi.Mode().Type() == fs.ModeNamedPipe {
+		if err == nil && (fi.Mode().IsRegular() || fi.Mode().Type() == fs.ModeNamedPipe) {
 			err = withModeOf(target, fi)
 		}
 		return err

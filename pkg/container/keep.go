@@ -64,7 +64,7 @@ func (k *keeper) answer(m message, files []*os.File) {
 }
 
 func (k *keeper) start(number int, answer, setup *os.File, std [3]*os.File) {
-	p, err := startProcess(setup, std, nil)
+	p, err := startProcess(context.Background(), setup, std)
 	closeAll(std[:]) // the output ends with the container's own
 	if err != nil {
 		_ = send(answer, message{Error: err.Error()})

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,6 +90,24 @@ func receive(socket *os.File) (m message, files []*os.File, err error) {
 		return m, nil, err
 	}
 	return m, files, nil
+}
+
+// receiveFor is receive as long as the context lasts. There may be files even
+// where it has ended.
+func receiveFor(ctx context.Context, socket *os.File) (m message, files []*os.File, err error) {
+	// A shutdown ends the wait of receive. It must be through before the
+	// socket's number is another file's.
+	shut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(shut)
+		_ = unix.Shutdown(int(socket.Fd()), unix.SHUT_RDWR)
+	})
+	m, files, err = receive(socket)
+	if !stop() {
+		<-shut
+		err = context.Cause(ctx)
+	}
+	return m, files, err
 }
 
 func received(rights []byte) ([]*os.File, error) {

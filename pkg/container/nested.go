@@ -79,7 +79,7 @@ type nested struct {
 	done   chan struct{}
 }
 
-func (n *nest) start(setup *os.File, std [3]*os.File) (*nested, error) {
+func (n *nest) start(ctx context.Context, setup *os.File, std [3]*os.File) (*nested, error) {
 	n.mu.Lock()
 	n.last++
 	c := &nested{nest: n, number: n.last, done: make(chan struct{})}
@@ -88,7 +88,7 @@ func (n *nest) start(setup *os.File, std [3]*os.File) (*nested, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, files, err := receive(answer)
+	m, files, err := receiveFor(ctx, answer)
 	if err == nil && m.Error != "" {
 		err = errors.New(m.Error)
 	}
@@ -96,6 +96,9 @@ func (n *nest) start(setup *os.File, std [3]*os.File) (*nested, error) {
 		err = errors.New("the keeper of containers does not answer as it should")
 	}
 	if err != nil {
+		for _, f := range files { // it runs, and nobody wants it any more
+			_ = unix.PidfdSendSignal(int(f.Fd()), syscall.SIGKILL, nil, 0)
+		}
 		closeAll(files)
 		answer.Close()
 		return nil, err
@@ -133,21 +136,11 @@ func (c *nested) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, err
 	}
 	defer answer.Close()
-	// A shutdown ends the wait of receive. It must be through before the
-	// socket's number is another file's.
-	shut := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(shut)
-		_ = unix.Shutdown(int(answer.Fd()), unix.SHUT_RDWR)
-	})
-	m, files, err := receive(answer)
-	if !stop() {
-		<-shut
-		closeAll(files)
-		return nil, context.Cause(ctx)
-	}
+	m, files, err := receiveFor(ctx, answer)
 	defer closeAll(files)
 	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, fmt.Errorf("asking the keeper of containers: %w", err)
 	case m.Refused:

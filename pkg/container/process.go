@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,10 +28,15 @@ type process struct {
 	ended  chan struct{} // closed; then cmd.ProcessState is there
 }
 
+// startLimit is how long a container may take to become the image's entrypoint.
+const startLimit = time.Minute
+
 // startProcess starts a container of that setup with these standard files. It
-// returns when the image's entrypoint runs. enter is called with the number of
-// the process before that, where it is not nil.
-func startProcess(setup *os.File, std [3]*os.File, enter func(pid int) error) (*process, error) {
+// returns when the image's entrypoint runs, or ctx has ended, which is for the
+// start alone.
+func startProcess(ctx context.Context, setup *os.File, std [3]*os.File) (*process, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not begin within %s", startLimit))
+	defer cancel()
 	ours, theirs, err := socketPair(unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
@@ -53,7 +60,7 @@ func startProcess(setup *os.File, std [3]*os.File, enter func(pid int) error) (*
 		defer close(p.ended)
 		_ = p.cmd.Wait() // the state has it
 	}()
-	if err := p.letGo(ours, enter); err != nil {
+	if err := p.letGo(ctx, ours); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -61,15 +68,21 @@ func startProcess(setup *os.File, std [3]*os.File, enter func(pid int) error) (*
 }
 
 // letGo tells the process to go on and waits until it is the entrypoint.
-func (p *process) letGo(control *os.File, enter func(int) error) (err error) {
+func (p *process) letGo(ctx context.Context, control *os.File) (err error) {
 	if p.net, err = netns.Open(p.cmd.Process.Pid); err != nil {
 		return fmt.Errorf("opening the container's network: %w", err)
 	}
-	if enter != nil {
-		if err := enter(p.cmd.Process.Pid); err != nil {
-			return err
+	killed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		_ = p.signal(syscall.SIGKILL)
+	})
+	defer func() {
+		if !stop() {
+			<-killed
+			err = context.Cause(ctx)
 		}
-	}
+	}()
 	if _, err := control.Write([]byte{1}); err != nil {
 		return fmt.Errorf("the container ended before it began: %w", err)
 	}

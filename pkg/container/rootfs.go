@@ -73,17 +73,19 @@ func (r *Rootfs) unpack(ctx context.Context, img v1.Image, layers []v1.Hash, ste
 		return err
 	}
 	defer unlock()
-	sweep(filepath.Dir(r.dir), filepath.Base(r.dir), time.Now())
+	sweep(ctx, r.store, filepath.Base(r.dir), time.Now())
 	r.use = flock.New(r.dir+".use", flock.SetPermissions(0o644))
-	if err := r.use.RLock(); err != nil { // nobody holds it exclusively for long
-		return err
+	if err = r.use.RLock(); err != nil { // only who has the store's lock takes it exclusively
+		return errors.Join(err, r.use.Close())
 	}
-	if _, err := os.Stat(r.dir); err == nil {
+	if _, e := os.Stat(r.dir); e == nil {
 		step.Cached()
 		now := time.Now()
-		return os.Chtimes(r.dir, now, now)
+		err = os.Chtimes(r.dir, now, now)
+	} else {
+		err = r.extract(ctx, img, layers)
 	}
-	if err := r.extract(ctx, img, layers); err != nil {
+	if err != nil {
 		return errors.Join(err, r.use.Close())
 	}
 	return nil
@@ -157,8 +159,12 @@ func removeUnused(dir string) error {
 	if ok, err := use.TryLock(); err != nil || !ok {
 		return err
 	}
-	// Renamed first: half of the files are never taken for all.
+	// Renamed first: half of the files are never taken for all. A removal that
+	// was cut off may have left the name.
 	gone := dir + ".gone"
+	if err := removeAll(gone); err != nil {
+		return err
+	}
 	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -168,9 +174,14 @@ func removeUnused(dir string) error {
 	return os.Remove(dir + ".use")
 }
 
+// sweepPatience is how long files may be in somebody's hands until sweep
+// leaves them to the next one.
+const sweepPatience = time.Second
+
 // sweep removes what has not been used for long, and what is left of removals
 // that were cut off. keep is the caller's own.
-func sweep(root, keep string, now time.Time) {
+func sweep(ctx context.Context, s *store.Store, keep string, now time.Time) {
+	root := filepath.Join(s.Root(), "rootfs")
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return
@@ -183,9 +194,22 @@ func sweep(root, keep string, now time.Time) {
 		case filepath.Ext(path) == ".gone" && fi.ModTime().Before(now.Add(-time.Hour)):
 			_ = removeAll(path)
 		case filepath.Ext(path) == "" && fi.ModTime().Before(now.Add(-unusedAge)):
-			_ = removeUnused(path) // the next one tries again
+			_ = removeLocked(ctx, s, path) // the next one tries again
 		}
 	}
+}
+
+// removeLocked is removeUnused for files of which another process may be about
+// to become a user.
+func removeLocked(ctx context.Context, s *store.Store, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepPatience)
+	defer cancel()
+	unlock, err := s.Lock(ctx, "rootfs-"+filepath.Base(dir))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return removeUnused(dir)
 }
 
 // removeAll is os.RemoveAll for trees in which a plain user has folders that

@@ -38,10 +38,6 @@ type Spec struct {
 	// Disk is how many bytes the container may write to its root, 0 for 1 GiB.
 	// They lie in memory.
 	Disk int64
-	// Memory limits the memory of all processes together, in bytes, 0 for no
-	// limit. It holds where imgbuild may make control groups: see
-	// Container.Limited.
-	Memory int64
 }
 
 // Mount makes a file or folder of the host visible in the container.

@@ -57,7 +57,7 @@ func (t *tree) apply(ctx context.Context, l v1.Layer, diffID v1.Hash) error {
 	sum := sha256.New()
 	body := io.TeeReader(&contextReader{ctx, r}, sum)
 	entries := tar.NewReader(body)
-	fresh := map[string]bool{} // of this layer: whiteouts leave them alone
+	fresh := map[string]bool{} // of this layer, with the folders they are in: whiteouts leave them alone
 	for {
 		h, err := entries.Next()
 		if err == io.EOF {
@@ -104,13 +104,15 @@ func (t *tree) entry(h *tar.Header, content io.Reader, fresh map[string]bool) er
 		return t.clear(dir, fresh)
 	}
 	if gone, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
-		if full := path.Join(dir, gone); gone != "" && gone != "." && gone != ".." && !fresh[full] {
-			return t.remove(full)
+		if gone == "" || gone == "." || gone == ".." {
+			return nil
 		}
-		return nil
+		return t.hide(path.Join(dir, gone), fresh)
 	}
 	name = path.Join(dir, base)
-	fresh[name] = true
+	for at := name; at != "." && !fresh[at]; at = path.Dir(at) {
+		fresh[at] = true
+	}
 	return t.create(name, h, content)
 }
 
@@ -170,6 +172,17 @@ func (t *tree) remove(name string) error {
 	return t.root.RemoveAll(name)
 }
 
+// hide removes what older layers have at a name.
+func (t *tree) hide(name string, fresh map[string]bool) error {
+	if !fresh[name] {
+		return t.remove(name)
+	}
+	if fi, err := t.root.Lstat(name); err != nil || !fi.IsDir() {
+		return nil
+	}
+	return t.clear(name, fresh)
+}
+
 // clear removes what older layers have in a folder.
 func (t *tree) clear(dir string, fresh map[string]bool) error {
 	entries, err := fs.ReadDir(t.root.FS(), dir)
@@ -177,27 +190,11 @@ func (t *tree) clear(dir string, fresh map[string]bool) error {
 		return err
 	}
 	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		switch {
-		case !fresh[name] && !hasBelow(fresh, name):
-			err = t.remove(name)
-		case e.IsDir():
-			err = t.clear(name, fresh)
-		}
-		if err != nil {
+		if err := t.hide(path.Join(dir, e.Name()), fresh); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func hasBelow(names map[string]bool, dir string) bool {
-	for n := range names {
-		if strings.HasPrefix(n, dir+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // finish gives folders their modes and times, the deepest first.

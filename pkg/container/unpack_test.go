@@ -67,6 +67,8 @@ func TestLayersLieOverEachOther(t *testing.T) {
 			[]string{"dtrwxrwxrwx d", "urwxr-xr-x d/s = ", "drwxr-x--- r", "-r-------- r/f = "}},
 		{"whiteout", [][]entry{{{name: "d/a"}, {name: "d/b"}, {name: "e/f/g"}}, {{name: "d/.wh.a"}, {name: ".wh.e"}}}, []string{"drwxr-xr-x d", "-rwxr-xr-x d/b = "}},
 		{"a whiteout leaves its own layer alone", [][]entry{{{name: "a", content: "old"}}, {{name: "a", content: "new"}, {name: ".wh.a"}}}, []string{"-rwxr-xr-x a = new"}},
+		{"a whiteout behind what its own layer has in that folder", [][]entry{{{name: "a/old"}, {name: "a/s/old"}}, {{name: "a/s/new"}, {name: ".wh.a"}}},
+			[]string{"drwxr-xr-x a", "drwxr-xr-x a/s", "-rwxr-xr-x a/s/new = "}},
 		{"opaque", [][]entry{{{name: "d/a"}, {name: "d/s/b"}, {name: "d/s/c"}}, {{name: "d/s/c", content: "new"}, {name: "d/.wh..wh..opq"}, {name: "d/n"}}},
 			[]string{"drwxr-xr-x d", "-rwxr-xr-x d/n = ", "drwxr-xr-x d/s", "-rwxr-xr-x d/s/c = new"}},
 		{"a folder becomes a file and a file a folder", [][]entry{{{name: "d/a"}, {name: "f"}}, {{name: "d", content: "now a file"}, {name: "f/x"}}},
@@ -202,6 +204,19 @@ func TestUnpackedOnce(t *testing.T) {
 		if last := n == len(roots)-1; last != errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after %d of %d have let go: %v", n+1, len(roots), err)
 		}
+	}
+	expectEmpty(t, filepath.Join(s.Root(), "rootfs"))
+}
+
+// TestRemovalCutOff: what a removal left that was cut off is in nobody's way.
+func TestRemovalCutOff(t *testing.T) {
+	s := openStore(t)
+	r := unpack(t, s, imageOf(t, v1.Config{}, layerOf(t, entry{name: "f"})))
+	if err := os.MkdirAll(filepath.Join(filepath.Dir(r.Path())+".gone", "fs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Remove(t.Context()); err != nil {
+		t.Error(err)
 	}
 	expectEmpty(t, filepath.Join(s.Root(), "rootfs"))
 }
