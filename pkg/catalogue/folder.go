@@ -20,8 +20,8 @@ import (
 const mark = "<!doctype html>\n<!-- a page of imgbuild's catalogue; the next release writes it anew -->\n"
 
 // maxOurs is the size in bytes up to which a file that is there is read, to
-// see whose it is.
-const maxOurs = 64 << 20
+// see whose it is: that of a report.
+const maxOurs = 256 << 20
 
 // writeAll writes files into dir in their order, then removes pages that are
 // no longer among them.

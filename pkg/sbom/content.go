@@ -124,14 +124,14 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacker{blob: blob}
+	u := &unpacker{blob: blob, rest: &obedient{ctx, blob}}
 	head := make([]byte, 4)
 	n, err := io.ReadFull(blob, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		blob.Close()
 		return nil, err
 	}
-	all := &obedient{ctx, io.MultiReader(bytes.NewReader(head[:n]), blob)}
+	all := io.MultiReader(bytes.NewReader(head[:n]), u.rest)
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952, section 2.3.1
 		u.Reader, err = gzip.NewReader(all)
@@ -167,6 +167,7 @@ func (o *obedient) Read(p []byte) (int, error) {
 type unpacker struct {
 	io.Reader
 	blob io.ReadCloser
+	rest io.Reader // of blob
 	free func()
 }
 
@@ -174,7 +175,7 @@ func (u *unpacker) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
 	if err != nil {
 		// Damage in the blob explains what the decompressor says of it.
-		if _, rest := io.Copy(io.Discard, u.blob); rest != nil {
+		if _, rest := io.Copy(io.Discard, u.rest); rest != nil {
 			return n, rest
 		}
 	}

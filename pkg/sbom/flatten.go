@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -74,8 +76,9 @@ func flatten(ctx context.Context, layers []v1.Layer, o options) (*tree, error) {
 			return nil, fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}
-	for target, links := range f.pending {
-		return nil, fmt.Errorf("%s is a hard link to %s, which no layer has", links[0].Path, target)
+	if len(f.pending) > 0 {
+		target := slices.Min(slices.Collect(maps.Keys(f.pending)))
+		return nil, fmt.Errorf("%s is a hard link to %s, which no layer has", f.pending[target][0].Path, target)
 	}
 	f.canonical()
 	return &f.tree, nil

@@ -1,6 +1,6 @@
 // Package shimbuild compiles the shim, and programs like it, from the source
-// that imgbuild carries, with exactly the Go toolchain of a lock. The result is the same bit for bit
-// on every machine, and is kept in the store.
+// that imgbuild carries, with exactly the Go toolchain of a lock. The result is
+// the same bit for bit on every machine, and is kept in the store.
 package shimbuild
 
 import (
