@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
-	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/bundle"
 	"github.com/imgbuild/imgbuild/pkg/output"
 	"github.com/imgbuild/imgbuild/pkg/push"
@@ -174,7 +173,7 @@ func (b *bundling) pack(ctx context.Context, s *store.Store, in *inputs, wanted 
 			Definition: w.definition.Loaded,
 			Lock:       w.definition.lock,
 			Platforms:  b.platforms,
-			Toolchains: build.Toolchains(golang),
+			Toolchains: golang.Toolchains(),
 		}, in.images...)
 		if err != nil {
 			return nil, err

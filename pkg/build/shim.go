@@ -7,7 +7,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/shimbuild"
 	"github.com/imgbuild/imgbuild/pkg/store"
@@ -25,33 +24,11 @@ type CompiledShim struct {
 // name inside imgbuild, so that every image, whatever its definition, carries
 // the same shim.
 func NewCompiledShim(s *store.Store, f Fetcher, golang *lock.Lock) (*CompiledShim, error) {
-	newest, ok := newestGo(golang, runtime.GOOS+"-"+runtime.GOARCH)
+	toolchain, ok := golang.Toolchain(runtime.GOOS + "/" + runtime.GOARCH)
 	if !ok {
 		return nil, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one that golang is built for", runtime.GOOS, runtime.GOARCH)
 	}
-	return &CompiledShim{Store: s, Fetch: f, Toolchain: newest}, nil
-}
-
-// Toolchains returns what compiles the shim on any machine that imgbuild runs
-// on, one Go a machine.
-func Toolchains(golang *lock.Lock) []lock.Input {
-	var all []lock.Input
-	for _, host := range []string{"linux-amd64", "linux-arm64"} {
-		if in, ok := newestGo(golang, host); ok {
-			all = append(all, in)
-		}
-	}
-	return all
-}
-
-// newestGo is the newest Go that runs on host, such as linux-amd64.
-func newestGo(golang *lock.Lock, host string) (newest lock.Input, ok bool) {
-	for _, in := range golang.Inputs {
-		if in.Kind == lock.KindGo && in.ID == "go:"+in.Version+"/"+host && definition.CompareVersions(in.Version, newest.Version) > 0 {
-			newest, ok = in, true
-		}
-	}
-	return newest, ok
+	return &CompiledShim{Store: s, Fetch: f, Toolchain: toolchain}, nil
 }
 
 func (c *CompiledShim) options(platform string) shimbuild.Options {

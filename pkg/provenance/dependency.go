@@ -46,7 +46,7 @@ func (d dependencies) addShim(golang *lock.Lock) (*Shim, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, toolchains, err := newestGo(golang)
+	toolchains, _, err := toolchainsOf(golang)
 	if err != nil {
 		return nil, err
 	}

@@ -134,31 +134,20 @@ func hasShim(d *definition.Definition, variant string) bool {
 	return v != nil && slices.ContainsFunc(v.Layers, func(l definition.Layer) bool { return l.Shim != nil })
 }
 
-// newestGo is the version of Go that compiles the shim, as package build
-// chooses it, and its toolchains for all machines that may do so.
-func newestGo(golang *lock.Lock) (version string, toolchains []lock.Input, err error) {
+// toolchainsOf are those that compile the shim, and their version.
+func toolchainsOf(golang *lock.Lock) (toolchains []lock.Input, version string, err error) {
 	if golang == nil {
-		return "", nil, errors.New("the lock of golang, whose Go compiles the shim, is missing")
+		return nil, "", errors.New("the lock of golang, whose Go compiles the shim, is missing")
 	}
-	for _, in := range golang.Inputs {
-		if in.Kind == lock.KindGo && definition.CompareVersions(in.Version, version) > 0 {
-			version = in.Version
-		}
+	if toolchains = golang.Toolchains(); len(toolchains) == 0 {
+		return nil, "", errors.New("the lock of golang has no Go")
 	}
-	for _, in := range golang.Inputs {
-		if in.Kind == lock.KindGo && in.Version == version {
-			toolchains = append(toolchains, in)
-		}
-	}
-	if version == "" {
-		return "", nil, errors.New("the lock of golang has no Go")
-	}
-	return version, toolchains, nil
+	return toolchains, toolchains[0].Version, nil
 }
 
 // ShimOf is the shim that this imgbuild carries.
 func ShimOf(golang *lock.Lock) (*Shim, error) {
-	version, _, err := newestGo(golang)
+	_, version, err := toolchainsOf(golang)
 	if err != nil {
 		return nil, err
 	}

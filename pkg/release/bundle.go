@@ -7,7 +7,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/bundle"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/push"
@@ -41,7 +40,7 @@ func (r *Release) pack(ctx context.Context) (all []*inputs, err error) {
 	}
 	var toolchains []lock.Input
 	if r.o.Golang != nil {
-		toolchains = build.Toolchains(r.o.Golang)
+		toolchains = r.o.Golang.Toolchains()
 	}
 	for _, i := range order {
 		in := &inputs{name: i.Definition.Name}
