@@ -14,14 +14,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/imgbuild/imgbuild/pkg/definition"
 )
 
-// MaxSource limits the files of a definition in bytes, unpacked, and
-// maxSourceFiles their number.
-const (
-	MaxSource      = 256 << 20
-	maxSourceFiles = 10_000
-)
+// maxSource limits the files of a definition in bytes. With what tar adds, it
+// stays below what definition.Extract takes.
+const maxSource = 256 << 20
 
 // SourceImage is the attachment with the source of an image, a definition's
 // folder with its lock, in one layer. files are contents by slash-separated
@@ -54,8 +53,8 @@ func pack(files map[string][]byte) ([]byte, error) {
 		if !fs.ValidPath(name) || name == "." {
 			return nil, fmt.Errorf("%q is not a path inside a folder", name)
 		}
-		if total += int64(len(content)); total > MaxSource || len(files) > maxSourceFiles {
-			return nil, fmt.Errorf("there are more than %d files or %d bytes in it", maxSourceFiles, MaxSource)
+		if total += int64(len(content)); total > maxSource || len(files) > definition.MaxFolderFiles {
+			return nil, fmt.Errorf("there are more than %d files or %d bytes in it", definition.MaxFolderFiles, maxSource)
 		}
 		err := t.WriteHeader(&tar.Header{
 			Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: 0o644,

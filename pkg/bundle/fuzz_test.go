@@ -1,10 +1,7 @@
 package bundle
 
 import (
-	"archive/tar"
-	"bytes"
 	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -29,40 +26,6 @@ func FuzzManifest(f *testing.F) {
 			if h != d.Digest || h.Algorithm != "sha256" || d.Size <= 0 || d.Size > maxInput || len(d.URLs) > 0 {
 				t.Errorf("%s is %+v", h, d)
 			}
-		}
-	})
-}
-
-// FuzzExtract: any folder writes below its own only, regular files of limited size.
-func FuzzExtract(f *testing.F) {
-	f.Add(gzipped(f, tarOf(f, []entry{
-		{tar.Header{Name: "image.yaml", Typeflag: tar.TypeReg}, []byte("name: x")},
-		{tar.Header{Name: "keyrings/", Typeflag: tar.TypeDir}, nil},
-	})))
-	f.Add(gzipped(f, tarOf(f, []entry{{tar.Header{Name: "../../x", Typeflag: tar.TypeReg}, []byte("x")}})))
-	f.Add(gzipped(f, tarOf(f, []entry{{tar.Header{Name: "x", Typeflag: tar.TypeSymlink, Linkname: ".."}, nil}})))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		parent := t.TempDir()
-		if err := os.Mkdir(parent+"/in", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		root, err := os.OpenRoot(parent + "/in")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer root.Close()
-		_ = extract(bytes.NewReader(b), root)
-		if beside, _ := os.ReadDir(parent); len(beside) != 1 {
-			t.Errorf("%v is outside", beside)
-		}
-		err = filepath.WalkDir(parent+"/in", func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && !d.Type().IsRegular() {
-				t.Errorf("%s is a %s", path, d.Type())
-			}
-			return err
-		})
-		if err != nil {
-			t.Error(err)
 		}
 	})
 }

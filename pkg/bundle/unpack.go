@@ -1,26 +1,17 @@
 package bundle
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/lock"
-)
-
-// Limits of a bundle's folder when it is unpacked.
-const (
-	maxFiles    = 10_000
-	maxUnpacked = 512 << 20 // bytes of all files
 )
 
 // Unpack writes the bundle's definition, its lock and the keyrings into the
@@ -74,7 +65,7 @@ func (p *part) extract(ctx context.Context, dir string) error {
 		return err
 	}
 	defer rc.Close()
-	if err := extract(&ending{ctx, rc}, root); err != nil {
+	if err := definition.Extract(&ending{ctx, rc}, root); err != nil {
 		return fmt.Errorf("the bundle's folder: %w", err)
 	}
 	// To the very end, where the digest is compared.
@@ -113,68 +104,4 @@ func (p *part) check(dir string) error {
 		}
 	}
 	return nil
-}
-
-// extract unpacks a tar.gz of files and folders into root. It overwrites
-// nothing, and takes no links and no devices.
-func extract(r io.Reader, root *os.Root) error {
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return err
-	}
-	t := tar.NewReader(&bounded{z, maxUnpacked})
-	var n int
-	for {
-		h, err := t.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if n++; n > maxFiles {
-			return fmt.Errorf("it has more than %d files", maxFiles)
-		}
-		if err := extractOne(t, h, root); err != nil {
-			return fmt.Errorf("%.200q: %w", h.Name, err)
-		}
-	}
-}
-
-func extractOne(t *tar.Reader, h *tar.Header, root *os.Root) error {
-	name := path.Clean(h.Name)
-	if !fs.ValidPath(name) {
-		return errors.New("the name leads out of the folder")
-	}
-	switch {
-	case h.Typeflag == tar.TypeDir:
-		return root.MkdirAll(filepath.FromSlash(name), 0o755)
-	case h.Typeflag != tar.TypeReg:
-		return errors.New("it is neither a file nor a folder")
-	case h.Size > definition.MaxFile:
-		return fmt.Errorf("it has %d bytes, more than %d", h.Size, definition.MaxFile)
-	}
-	if err := root.MkdirAll(filepath.FromSlash(path.Dir(name)), 0o755); err != nil {
-		return err
-	}
-	f, err := root.OpenFile(filepath.FromSlash(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, t)
-	return errors.Join(err, f.Close())
-}
-
-// bounded fails where more than left bytes come.
-type bounded struct {
-	r    io.Reader
-	left int64
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("it unpacks to more than %d bytes", int64(maxUnpacked))
-	}
-	return n, err
 }
