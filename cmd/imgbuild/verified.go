@@ -44,7 +44,9 @@ type verifiedBuild struct {
 }
 
 func (v *verifying) result(r *verify.Result) verified {
-	d := verified{Reference: r.Reference.String(), Digest: r.Reference.Digest.String(), Fingerprint: sign.Fingerprint(r.SignedBy)}
+	signed := r.Reference
+	signed.Digest = r.Signed
+	d := verified{Reference: signed.String(), Digest: signed.Digest.String(), Fingerprint: sign.Fingerprint(r.SignedBy)}
 	for i, k := range v.keys {
 		if sign.Fingerprint(k) == d.Fingerprint {
 			d.Key = v.keySpecs[i]

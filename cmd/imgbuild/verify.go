@@ -24,8 +24,9 @@ IMAGE is HOST/NAME:TAG or HOST/NAME@DIGEST. KEY is the file of a public key in
 PEM form, such as cosign.pub, or env:NAME for an environment variable with it;
 where there are several, each image is signed by any of them.
 
-Standard output gets NAME:TAG@DIGEST of each image that is verified. What is
-attached to it goes to standard error. An image without a signature fails. So
+Standard output gets NAME:TAG@DIGEST of each image that is verified; with
+--platform the digest is that of the platform's image where only this one is
+signed. What is attached to it goes to standard error. An image without a signature fails. So
 does one whose signature, provenance or bill of materials is by another key,
 about another image or was changed.
 

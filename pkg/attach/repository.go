@@ -21,8 +21,12 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
-// maxLayers limits the layers of an attachment; it is cosign's own limit.
-const maxLayers = 1000
+// Limits of an attachment: of its layers, cosign's own, and of their bytes
+// together, which are read to know whose they are.
+const (
+	maxLayers = 1000
+	maxTotal  = 1 << 30
+)
 
 // Repository reads attachments out of one repository, through the store.
 type Repository struct {
@@ -88,9 +92,13 @@ func (r *Repository) find(ctx context.Context, of v1.Hash, kind string) (*Attach
 	case len(m.Layers) > maxLayers:
 		return nil, fmt.Errorf("it has %d layers, more than %d", len(m.Layers), maxLayers)
 	}
+	total := int64(0)
 	for i, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
 		if d.Digest.Algorithm != "sha256" || d.Size < 0 {
 			return nil, fmt.Errorf("its descriptor %d has no SHA-256 digest or no size", i)
+		}
+		if total += d.Size; d.Size > maxTotal || total > maxTotal {
+			return nil, fmt.Errorf("it states more than %d bytes", maxTotal)
 		}
 	}
 	a.layers, a.config = m.Layers, m.Config

@@ -26,12 +26,8 @@ const (
 // for tests.
 var commandTimeout = time.Minute
 
-// command is a key behind a program, such as a key management service's client.
-//
-// The program is called as `CMD ARGS… public-key`, and prints the public key as
-// PEM; and as `CMD ARGS… sign` with what is to be signed on standard input, and
-// prints the ECDSA signature over its SHA-256 in DER, as it is or in base64.
-// The line is split at white space and no shell reads it.
+// command is a key behind a program, such as a key management service's client:
+// see Load.
 type command struct {
 	words  []string
 	public crypto.PublicKey

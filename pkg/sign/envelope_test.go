@@ -96,6 +96,7 @@ func TestOpenEnvelopeRefuses(t *testing.T) {
 		"too many":        {change(func(e *dsse.Envelope) { e.Signatures = make([]dsse.Signature, 101) }), "101 signatures"},
 		"no base64":       {change(func(e *dsse.Envelope) { e.Payload = "%" }), "not base64"},
 		"payload twice":   {strings.Replace(string(env), `"payload":`, `"payload":"AAAA","payload":`, 1), "is twice"},
+		"ſignatures":      {strings.Replace(string(env), `"signatures":`, `"ſignatures":[],"signatures":`, 1), "is twice"},
 		"Payload":         {strings.Replace(string(env), `"payload":`, `"Payload":"AAAA","payload":`, 1), "is twice"},
 		"not JSON":        {"hello", "reading the envelope"},
 		"null":            {"null", "has no signature"},

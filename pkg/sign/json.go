@@ -43,7 +43,7 @@ func distinct(data []byte) error {
 		case name && isText:
 			names := open[len(open)-1]
 			if len(open) == 1 {
-				text = strings.ToLower(text)
+				text = strings.ToLower(strings.ToUpper(text)) // ſ is s to Go, too
 			}
 			if names[text] {
 				return fmt.Errorf("the name %q is twice in an object", shown(text))

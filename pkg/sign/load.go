@@ -27,7 +27,10 @@ const (
 //
 //   - FILE: a PEM file (PKCS #8, SEC 1, or cosign's encrypted form),
 //   - env:NAME: an environment variable with that PEM in it,
-//   - command:CMD ARGS…: a program that signs, see Command.
+//   - command:CMD ARGS…: a program that signs. `CMD ARGS… public-key` prints
+//     the public key as PEM; `CMD ARGS… sign` prints the ECDSA signature over
+//     the SHA-256 of standard input, in DER or in base64 of that. The line is
+//     split at white space and no shell reads it.
 //
 // The password of an encrypted key is the environment variable COSIGN_PASSWORD;
 // where that is not set and standard input is a terminal, it is asked for there.

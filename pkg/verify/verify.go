@@ -8,7 +8,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -36,6 +35,9 @@ type Result struct {
 	Reference address.Reference
 	// SignedBy is the key that has signed it.
 	SignedBy crypto.PublicKey
+	// Signed is the manifest that it has signed, and so the one to pull: that
+	// of Reference, or that of the one platform which was asked for.
+	Signed v1.Hash
 	// Attestations are those of the index, none for a single manifest.
 	Attestations []Attestation
 	// Others are statements there that say to be by keys that are not trusted:
@@ -77,7 +79,7 @@ func (e *NotSignedError) Error() string {
 
 // Image verifies one image. Where platform, such as linux/arm64, is not empty,
 // nothing of the other platforms of an index is looked at, and a signature of
-// that platform's image alone is enough.
+// that platform's image alone is enough: Signed says which it is.
 func (v *Verifier) Image(ctx context.Context, ref address.Reference, platform string) (*Result, error) {
 	src, err := source.Open(ctx, v.Store, source.Name{Reference: ref}, "", v.Registry...)
 	if err != nil {
@@ -92,7 +94,7 @@ func (v *Verifier) Image(ctx context.Context, ref address.Reference, platform st
 	if err := r.open(src, platform); err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	if r.SignedBy, err = v.signer(ctx, r, platform); err != nil {
+	if err := v.signer(ctx, r, platform); err != nil {
 		return nil, err
 	}
 	if r.index {
@@ -166,11 +168,12 @@ func (r *Result) open(src *source.Source, platform string) error {
 	return nil
 }
 
-// signer is the key that has signed the image: what its tag points to, or the
-// one platform that was asked for.
-func (v *Verifier) signer(ctx context.Context, r *Result, platform string) (crypto.PublicKey, error) {
+// signer finds the key that has signed the image: what its tag points to, or
+// the one platform that was asked for. Several that are like it are not enough:
+// clients choose among them each in their own way.
+func (v *Verifier) signer(ctx context.Context, r *Result, platform string) error {
 	digests := []v1.Hash{r.Reference.Digest}
-	if platform != "" && !slices.Contains(digests, r.Platforms[0].Digest) {
+	if platform != "" && len(r.Platforms) == 1 && r.Platforms[0].Digest != r.Reference.Digest {
 		digests = append(digests, r.Platforms[0].Digest)
 	}
 	var first error
@@ -178,7 +181,8 @@ func (v *Verifier) signer(ctx context.Context, r *Result, platform string) (cryp
 		key, err := v.signature(ctx, r.repository, d)
 		switch {
 		case err == nil:
-			return key, nil
+			r.SignedBy, r.Signed = key, d
+			return nil
 		case errors.Is(err, errNone):
 			err = &NotSignedError{r.Reference}
 		default:
@@ -188,5 +192,5 @@ func (v *Verifier) signer(ctx context.Context, r *Result, platform string) (cryp
 			first = err
 		}
 	}
-	return nil, first
+	return first
 }

@@ -7,11 +7,15 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/address"
 	"github.com/imgbuild/imgbuild/pkg/attach"
 	"github.com/imgbuild/imgbuild/pkg/provenance"
+	"github.com/imgbuild/imgbuild/pkg/push"
 	"github.com/imgbuild/imgbuild/pkg/sign"
 	"github.com/imgbuild/imgbuild/pkg/verify"
 )
@@ -46,7 +50,7 @@ func TestVerify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Reference.Digest != x.digest || r.Reference.String() != repo.String()+":1@"+x.digest.String() || sign.Fingerprint(r.SignedBy) != sign.Fingerprint(key.Public()) {
+		if r.Signed != x.digest || r.Reference.Digest != x.digest || r.Reference.String() != repo.String()+":1@"+x.digest.String() || sign.Fingerprint(r.SignedBy) != sign.Fingerprint(key.Public()) {
 			t.Errorf("%+v", r)
 		}
 		if len(r.Platforms) != len(platforms) || !r.Whole {
@@ -189,6 +193,48 @@ func newWorld(t *testing.T, repo address.Repository) *world {
 		w.att = append(w.att, s)
 	}
 	return w
+}
+
+// TestForeignIndex: who puts a signed image into an index of his own gets
+// nothing but that image verified.
+func TestForeignIndex(t *testing.T) {
+	key, pub := newKey(t)
+	repo := newRegistry(t)
+	good, evil := newTiny(t, "good", "linux/amd64"), newTiny(t, "evil", "linux/amd64")
+	good.publish(t, repo, key)
+	around := func(platforms ...string) v1.Hash {
+		index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+		for i, img := range []v1.Image{good.images[0], evil.images[0]} {
+			p, err := v1.ParsePlatform(platforms[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: p}})
+		}
+		pushRequest(t, push.Request{Repository: repo, Index: index, Tags: []string{"foreign"}})
+		h, err := index.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	look := func(platform string) (*verify.Result, error) {
+		return verifier(t, pub).Image(t.Context(), address.Reference{Repository: repo, Tag: "foreign"}, platform)
+	}
+	index := around("linux/amd64", "linux/arm64")
+	r, err := look("linux/amd64")
+	if err != nil || r.Signed != good.digest || r.Reference.Digest != index {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, platform := range []string{"", "linux/arm64"} {
+		if r, err := look(platform); err == nil || !strings.Contains(err.Error(), "is not signed") {
+			t.Errorf("%q: %+v %v", platform, r, err)
+		}
+	}
+	around("linux/amd64", "linux/amd64/v2")
+	if r, err := look("linux/amd64"); err == nil || !strings.Contains(err.Error(), "is not signed") {
+		t.Errorf("two of a platform: %+v %v", r, err)
+	}
 }
 
 func (w *world) signature(t *testing.T, payload, signature []byte) v1.Image {
