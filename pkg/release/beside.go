@@ -115,11 +115,15 @@ func (w *beside) put(ctx context.Context, a *attachment, old *attach.Attachment,
 
 // serves says that old has a statement of each type that is wanted, about the
 // image and by the key, and that the source which its provenance names is there.
+// A damaged one is in the way of everybody who verifies the image.
 func (w *beside) serves(ctx context.Context, a *attachment, old *attach.Attachment) (bool, error) {
 	missing := append(w.r.c.formats(), provenance.SLSA)
 	for s, err := range old.Statements(ctx) {
 		if err != nil {
 			return false, err
+		}
+		if s.Damaged(w.r.key.Public()) {
+			return false, nil
 		}
 		p := statementOf(s, a.of, w.r.key.Public())
 		if p == nil || p.PredicateType == provenance.SLSA && !w.hasSource(p) {

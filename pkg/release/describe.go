@@ -2,9 +2,13 @@ package release
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -53,18 +57,38 @@ func (r *Release) describe(ctx context.Context, all []*built) error {
 }
 
 func (r *Release) describeOne(ctx context.Context, b *built, i int) (*description, error) {
-	key := b.digests[i].String() + " " + b.Definition.Digest() + " " + r.o.Identity
+	inputs, err := lockedInputs(b, i)
+	if err != nil {
+		return nil, err
+	}
+	key := strings.Join([]string{b.digests[i].String(), b.Definition.Digest(), inputs, r.o.Identity}, " ")
 	d := new(description)
 	if ok, err := r.o.Store.Record(descriptionKind, key, d); err == nil && ok && r.complete(d) {
 		return d, nil
 	}
 	step := progress.Start(ctx, "list what is in "+platformOf(b, i), 0)
-	d, err := r.listContents(ctx, b, i)
+	d, err = r.listContents(ctx, b, i)
 	step.Done(err)
 	if err != nil {
 		return nil, err
 	}
 	return d, r.o.Store.PutRecord(descriptionKind, key, d)
+}
+
+// lockedInputs stands for what the lock says of an image's inputs, which the
+// bill of materials repeats: it may change where the image does not.
+func lockedInputs(b *built, i int) (string, error) {
+	h := sha256.New()
+	for _, l := range b.Platforms[i].Layers {
+		inputs, err := b.Lock.FindAll(l.Inputs)
+		if err != nil {
+			return "", err
+		}
+		if err := json.NewEncoder(h).Encode(inputs); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // complete says that the store has the documents that are wanted.

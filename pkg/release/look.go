@@ -54,11 +54,10 @@ type attachment struct {
 // look asks all destinations what they have. One that cannot be asked has
 // failed, and the others go on.
 func (r *Release) look(ctx context.Context, all []*built) ([]*destination, error) {
-	ds := make([]*destination, len(r.o.Registries))
-	var wg sync.WaitGroup
+	var ds []*destination
 	for i, to := range r.o.Registries {
 		d := &destination{Registry: to, name: r.o.Names[i]}
-		ds[i] = d
+		ds = append(ds, d)
 		for _, b := range all {
 			repository, err := to.Repository(b.Definition.Name)
 			if err != nil {
@@ -73,6 +72,9 @@ func (r *Release) look(ctx context.Context, all []*built) ([]*destination, error
 			}
 			d.bundles = append(d.bundles, &standing{repository: repository})
 		}
+	}
+	var wg sync.WaitGroup
+	for _, d := range ds {
 		wg.Go(func() { d.err = r.lookAt(ctx, d, all) })
 	}
 	wg.Wait()
