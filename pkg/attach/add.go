@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -53,10 +54,20 @@ type Attestation struct {
 	Statement []byte
 }
 
+// Damaged says that the statement is of no use to anybody: its envelope can not
+// be read, or says to be by key and is not. While it is there, nobody who trusts
+// key can verify the image.
+func (s Statement) Damaged(key crypto.PublicKey) bool {
+	_, _, err := sign.OpenEnvelope(s.Envelope, []crypto.PublicKey{key})
+	wrong, ok := errors.AsType[*sign.WrongKeyError](err)
+	return err != nil && (!ok || wrong.Altered())
+}
+
 // AddAttestations returns old, which may be nil, with the attestations signed
 // by key, and whether that differs from old. Statements by other keys and of
 // other types stay, in their order. A statement that key has signed and that
-// says the same stays as it is; others by key of the same type are replaced.
+// says the same stays as it is; others by key of the same type are replaced,
+// and damaged ones are left out.
 // same says whether two statements of a type say the same, nil that only equal
 // bytes do.
 func AddAttestations(ctx context.Context, old *Attachment, key sign.Key, all []Attestation, same func(predicateType string, old, new []byte) bool) (img v1.Image, changed bool, err error) {
@@ -70,6 +81,10 @@ func AddAttestations(ctx context.Context, old *Attachment, key sign.Key, all []A
 			s, err := old.statement(ctx, d)
 			if err != nil {
 				return nil, false, err
+			}
+			if s.Damaged(key.Public()) {
+				drop[i] = true
+				continue
 			}
 			kind, payload, err := sign.OpenEnvelope(s.Envelope, []crypto.PublicKey{key.Public()})
 			if err != nil || kind != PayloadType {
