@@ -27,6 +27,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/source"
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Bundle is an open bundle, or all bundles of one layout. It is safe for
@@ -187,22 +188,9 @@ func (b *Bundle) copy(ctx context.Context, p *part, d v1.Descriptor) error {
 		return err
 	}
 	defer w.Discard()
-	if _, err := io.Copy(w, &ending{ctx, rc}); err != nil {
+	if _, err := io.Copy(w, stream.Until(ctx, rc)); err != nil {
 		return err
 	}
 	_, err = w.Commit(d.Digest)
 	return err
-}
-
-// ending is a reader that ends with its context.
-type ending struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (e *ending) Read(p []byte) (int, error) {
-	if e.ctx.Err() != nil {
-		return 0, context.Cause(e.ctx)
-	}
-	return e.r.Read(p)
 }

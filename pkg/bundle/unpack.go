@@ -12,6 +12,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Unpack writes the bundle's definition, its lock and the keyrings into the
@@ -65,7 +66,7 @@ func (p *part) extract(ctx context.Context, dir string) error {
 		return err
 	}
 	defer rc.Close()
-	if err := definition.Extract(&ending{ctx, rc}, root); err != nil {
+	if err := definition.Extract(stream.Until(ctx, rc), root); err != nil {
 		return fmt.Errorf("the bundle's folder: %w", err)
 	}
 	// To the very end, where the digest is compared.

@@ -16,6 +16,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Limits of what an image may unpack to.
@@ -55,7 +57,7 @@ func (t *tree) apply(ctx context.Context, l v1.Layer, diffID v1.Hash) error {
 	}
 	defer r.Close()
 	sum := sha256.New()
-	body := io.TeeReader(&contextReader{ctx, r}, sum)
+	body := io.TeeReader(stream.Until(ctx, r), sum)
 	entries := tar.NewReader(body)
 	fresh := map[string]bool{} // of this layer, with the folders they are in: whiteouts leave them alone
 	for {
@@ -312,17 +314,4 @@ func (t *tree) own(name string, h *tar.Header) error {
 		return nil
 	}
 	return t.root.Lchown(name, h.Uid, h.Gid)
-}
-
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Limits of a definition's folder that comes from elsewhere.
@@ -32,7 +34,7 @@ func extract(packed io.Reader, root *os.Root, limit int64) error {
 		return err
 	}
 	defer z.Close()
-	t := tar.NewReader(&bounded{z, limit, fmt.Errorf("it has more than %d bytes", limit)})
+	t := tar.NewReader(stream.Limit(z, limit, fmt.Errorf("it has more than %d bytes", limit)))
 	for n := 0; ; n++ {
 		h, err := t.Next()
 		if err == io.EOF {
@@ -69,19 +71,4 @@ func extractOne(t *tar.Reader, h *tar.Header, root *os.Root) error {
 	}
 	_, err = io.Copy(f, t)
 	return errors.Join(err, f.Close())
-}
-
-// bounded fails where more than left bytes come.
-type bounded struct {
-	r    io.Reader
-	left int64
-	more error
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, b.more
-	}
-	return n, err
 }

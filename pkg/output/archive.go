@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/imgbuild/imgbuild/pkg/progress"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // archiveEntry is one image in a docker archive's manifest.json (Docker image
@@ -137,7 +138,7 @@ func length(ctx context.Context, open func() (io.ReadCloser, error)) (int64, err
 		return 0, err
 	}
 	defer rc.Close()
-	return io.Copy(io.Discard, until{ctx, rc})
+	return io.Copy(io.Discard, stream.Until(ctx, rc))
 }
 
 // single is the image, or the one of an index that this machine runs: docker

@@ -37,7 +37,7 @@ func Load(ctx context.Context, images []Image) (engine string, err error) {
 			continue
 		}
 		step := progress.Start(ctx, "load into "+e.name, 0)
-		err := stream(ctx, e, images)
+		err := hand(ctx, e, images)
 		step.Done(err)
 		if err != nil {
 			return "", fmt.Errorf("loading into %s: %w", e.name, err)
@@ -65,8 +65,8 @@ func engines() []engine {
 	return append(out, clientEngine("docker", "version"), clientEngine("podman", "info"))
 }
 
-// stream writes the archive while the engine reads it.
-func stream(ctx context.Context, e engine, images []Image) error {
+// hand writes the archive while the engine reads it.
+func hand(ctx context.Context, e engine, images []Image) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, w := io.Pipe()

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // sink takes files, each once, with slash-separated relative names.
@@ -34,7 +36,7 @@ func (t *tarSink) add(name string, size int64, content io.Reader) error {
 	if err := t.w.WriteHeader(h); err != nil {
 		return err
 	}
-	n, err := io.Copy(t.w, until{t.ctx, content})
+	n, err := io.Copy(t.w, stream.Until(t.ctx, content))
 	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != size {
 		return fmt.Errorf("%s is not of %d bytes, as its descriptor says", name, size)
 	}
@@ -60,24 +62,11 @@ func (d *dirSink) add(name string, size int64, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, until{d.ctx, content})
+	n, err := io.Copy(f, stream.Until(d.ctx, content))
 	if err == nil && n != size {
 		err = fmt.Errorf("%s has %d bytes and not %d, as its descriptor says", name, n, size)
 	}
 	return errors.Join(err, f.Close())
-}
-
-// until reads until its context ends.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u until) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.r.Read(p)
 }
 
 // replaceFile writes beside path and renames.

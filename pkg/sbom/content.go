@@ -12,6 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // content hashes a file's content, and keeps it where it describes packages.
@@ -41,7 +43,7 @@ func (f *flattener) content(n *node, r io.Reader, visible bool) error {
 		out = append(out, f.temp)
 	}
 	w := io.MultiWriter(out...)
-	size, err := io.CopyBuffer(w, &obedient{f.ctx, io.MultiReader(bytes.NewReader(head[:got]), r)}, f.buf)
+	size, err := io.CopyBuffer(w, stream.Until(f.ctx, io.MultiReader(bytes.NewReader(head[:got]), r)), f.buf)
 	if err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacker{blob: blob, rest: &obedient{ctx, blob}}
+	u := &unpacker{blob: blob, rest: stream.Until(ctx, blob)}
 	head := make([]byte, 4)
 	n, err := io.ReadFull(blob, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -148,19 +150,6 @@ func unpack(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return u, nil
-}
-
-// obedient reads until its context ends.
-type obedient struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (o *obedient) Read(p []byte) (int, error) {
-	if o.ctx.Err() != nil {
-		return 0, context.Cause(o.ctx)
-	}
-	return o.r.Read(p)
 }
 
 // unpacker reads the blob to its very end.
@@ -189,16 +178,14 @@ func (u *unpacker) Close() error {
 	return u.blob.Close()
 }
 
-// limitedReader fails where there is more than left.
-type limitedReader struct {
-	r       io.Reader
-	n, left int64
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n int64
 }
 
-func (l *limitedReader) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if l.n += int64(n); l.n > l.left {
-		return 0, errTooLarge
-	}
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
 	return n, err
 }

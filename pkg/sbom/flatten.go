@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Whiteouts (OCI image-spec, layer.md, "Whiteouts").
@@ -92,7 +94,7 @@ func (f *flattener) read(l v1.Layer) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	f.own = map[string]*node{}
 	f.stagedWhiteouts, f.stagedOpaques = map[string]bool{}, map[string]bool{}
-	counted := &limitedReader{r: r, left: maxUnpacked - f.unpacked}
+	counted := &counter{r: stream.Limit(r, maxUnpacked-f.unpacked, errTooLarge)}
 	tr := tar.NewReader(counted)
 	for {
 		h, err := tr.Next()

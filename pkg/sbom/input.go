@@ -13,6 +13,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/deb"
 	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // maxInputText is the size in bytes of what is read from an input.
@@ -29,7 +30,7 @@ func (b *builder) npmManifest(in lock.Input) (_ manifest, err error) {
 	if err != nil {
 		return manifest{}, err
 	}
-	t := tar.NewReader(&limitedReader{r: z, left: maxUnpacked})
+	t := tar.NewReader(stream.Limit(z, maxUnpacked, errTooLarge))
 	for {
 		h, err := t.Next()
 		if err == io.EOF {

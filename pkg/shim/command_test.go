@@ -74,9 +74,11 @@ func TestCannotStartForACall(t *testing.T) {
 	c := launch(t, []string{path}, env("SHIM_MODE=exec"))
 	c.ready()
 	status, body := c.get("/")
-	if want := path + " needs /no/such/bash"; status != 502 || !strings.Contains(body, want) || !strings.Contains(c.stderr.String(), "shim: "+want) {
-		t.Errorf("%d %q, log %q", status, body, c.stderr.String())
+	want := path + " needs /no/such/bash"
+	if status != 502 || !strings.Contains(body, want) {
+		t.Errorf("%d %q", status, body)
 	}
+	eventually(t, "the log tells of it", func() bool { return strings.Contains(c.stderr.String(), "shim: "+want) })
 }
 
 // withLinker is a small ELF file that asks for a dynamic linker: the header, a

@@ -80,7 +80,11 @@ func handler(name string) http.Handler {
 		fmt.Fprint(w, os.Getenv(r.URL.RawQuery))
 	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Second)
+		d, err := time.ParseDuration(r.URL.RawQuery)
+		if err != nil {
+			d = time.Second
+		}
+		time.Sleep(d)
 		fmt.Fprint(w, "slept")
 	})
 	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {

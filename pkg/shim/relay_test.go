@@ -206,13 +206,13 @@ func TestDrain(t *testing.T) {
 // TestDrainIsOver: a request that takes longer than the grace allows for is
 // told that the program has been ended.
 func TestDrainIsOver(t *testing.T) {
-	c := launch(t, runs("serve"), env("SHIM_GRACE=500ms"))
+	c := launch(t, runs("serve"), env("SHIM_GRACE=3s")) // a tenth of it is for the answer
 	c.ready()
 	go func() {
 		eventually(t, "the request is in flight", func() bool { return strings.Contains(c.stdout.String(), "Start") })
 		_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	}()
-	status, body := c.get("/slow", "x-fc-request-id", "last", "x-fc-control-path", "/invoke")
+	status, body := c.get("/slow?10s", "x-fc-request-id", "last", "x-fc-control-path", "/invoke")
 	if status != 502 || !strings.Contains(body, "ProgramExited") || !strings.Contains(body, "signal 15") {
 		t.Errorf("%d %s", status, body)
 	}

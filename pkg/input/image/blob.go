@@ -19,6 +19,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/progress"
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // pull downloads one blob. It goes on where an earlier try or an earlier run of
@@ -138,7 +139,7 @@ func (b *pull) ask(ctx context.Context, client *http.Client, alive func()) error
 // take appends what comes to the partial blob.
 func (b *pull) take(r io.Reader, alive func()) error {
 	tooBig := fatal{fmt.Errorf("the registry sends more than the %d bytes that the manifest states", b.want.Size)}
-	body := &limited{ReadCloser: io.NopCloser(r), left: b.want.Size - b.part.Size(), err: tooBig}
+	body := stream.Limit(r, b.want.Size-b.part.Size(), tooBig)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := body.Read(buf)

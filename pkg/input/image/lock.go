@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // maxContent limits what one layer may unpack to, in bytes.
@@ -137,22 +137,9 @@ func (p *puller) diffID(ctx context.Context, h v1.Hash) (v1.Hash, error) {
 	}
 	defer r.Close()
 	tooBig := fmt.Errorf("it unpacks to more than %d bytes", int64(maxContent))
-	got, _, err := v1.SHA256(&limited{ReadCloser: io.NopCloser(&ending{ctx, r}), left: maxContent, err: tooBig})
+	got, _, err := v1.SHA256(stream.Limit(stream.Until(ctx, r), maxContent, tooBig))
 	if err != nil {
 		return v1.Hash{}, err
 	}
 	return got, p.store.PutRecord(recordKind, h.String(), unpacked{DiffID: got})
-}
-
-// ending is a reader that ends with its context.
-type ending struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (e *ending) Read(p []byte) (int, error) {
-	if err := context.Cause(e.ctx); err != nil {
-		return 0, err
-	}
-	return e.r.Read(p)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // parallel is how many blobs of one image come at once.
@@ -93,7 +94,7 @@ func (p *puller) small(h v1.Hash) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(&limited{ReadCloser: f, left: maxManifest, err: errManifestTooBig})
+	return io.ReadAll(stream.Limit(f, maxManifest, errManifestTooBig))
 }
 
 func (p *puller) put(b []byte, h v1.Hash) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // maxManifest limits manifests, indexes and configs in bytes. The distribution
@@ -26,27 +27,12 @@ func (g guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := g.next.RoundTrip(req)
 	if err == nil && strings.Contains(req.URL.Path, "/manifests/") {
-		resp.Body = &limited{ReadCloser: resp.Body, left: maxManifest, err: errManifestTooBig}
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{stream.Limit(resp.Body, maxManifest, errManifestTooBig), resp.Body}
 	}
 	return resp, err
 }
 
 var errManifestTooBig = errors.New("the manifest is larger than 8 MiB")
-
-// limited fails with err where more than left bytes come.
-type limited struct {
-	io.ReadCloser
-	left int64
-	err  error
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left < 0 {
-		return 0, l.err
-	}
-	n, err := l.ReadCloser.Read(p[:min(int64(len(p)), l.left+1)])
-	if l.left -= int64(n); l.left < 0 {
-		return n - 1, l.err
-	}
-	return n, err
-}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/imgbuild/imgbuild/pkg/stream"
 )
 
 // Limits of what one tarball may hold, against archives made to exhaust.
@@ -44,7 +46,7 @@ func files(tgz io.Reader, limit int64) iter.Seq2[file, error] {
 		}
 		defer zr.Close()
 		// Headers and padding are not content, so the whole may be a bit more.
-		unpacked := &limitedReader{r: zr, left: limit + limit/4 + 64<<20}
+		unpacked := stream.Limit(zr, limit+limit/4+64<<20, errTooBig)
 		tr := tar.NewReader(unpacked)
 		seen := map[string]bool{}
 		for {
@@ -135,19 +137,4 @@ func drain(r io.Reader) error {
 			return fmt.Errorf("reading the archive's end: %w", err)
 		}
 	}
-}
-
-// limitedReader fails where io.LimitReader would pretend that the end is there.
-type limitedReader struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, errTooBig
-	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
-	return n, err
 }
