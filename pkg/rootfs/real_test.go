@@ -143,10 +143,7 @@ var osPackages = debian.Request{Essential: true, Packages: []string{"apt", "ca-c
 // dpkg-deb unpacks from the same packages.
 func TestAgainstDpkg(t *testing.T) {
 	testtool.Whole(t)
-	dpkgDeb, err := exec.LookPath("dpkg-deb")
-	if err != nil {
-		t.Skip("needs dpkg-deb to compare with: ", err)
-	}
+	dpkgDeb := testtool.Need(t, "dpkg-deb", "dpkg")
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
 			req := osPackages
@@ -194,9 +191,7 @@ func TestAgainstDpkg(t *testing.T) {
 // dpkg's database but what it does on its own.
 func TestRealSystem(t *testing.T) {
 	testtool.Whole(t)
-	if os.Getuid() != 0 {
-		t.Skip("needs root for chroot")
-	}
+	testtool.NeedRoot(t) // chroot
 	pkgs, files := trixie(t, "amd64", osPackages)
 	layer := writeTar(t, pkgs, rootfs.Options{Slim: true, Effects: effect.All()})
 	root := t.TempDir()

@@ -21,9 +21,7 @@ type apt struct{ config string }
 // mirror and verified with the embedded keys.
 func newAPT(t testing.TB, arch string) *apt {
 	t.Helper()
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		t.Skip("SKIPPED: comparing with apt needs apt-get on this machine")
-	}
+	testtool.Need(t, "apt-get", "apt")
 	root := t.TempDir()
 	for _, d := range []string{"etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
 		"var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"} {

@@ -43,16 +43,8 @@ func debootstrap(t *testing.T) string {
 	if dir := os.Getenv("IMGBUILD_TEST_ROOT"); dir != "" {
 		return dir
 	}
-	tool, err := exec.LookPath("debootstrap")
-	if err != nil || os.Getuid() != 0 {
-		if out, err := exec.Command("apt-get", "install", "-y", "--no-install-recommends", "debootstrap").CombinedOutput(); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("debootstrap is needed, run as root, and could not be installed: %v\n%s", err, out)
-			}
-			t.Skip("debootstrap is not installed or this is not root: no real root to compare with")
-		}
-		tool = "debootstrap"
-	}
+	testtool.NeedRoot(t)
+	tool := testtool.Need(t, "debootstrap", "debootstrap")
 	keys, err := filepath.Glob("/usr/share/keyrings/debian-archive-trixie-stable.*")
 	if err != nil || len(keys) == 0 {
 		t.Fatal("debian-archive-keyring has no key of trixie; install a newer one")
