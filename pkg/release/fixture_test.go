@@ -38,6 +38,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(child()) // with the folders of who started it
+	}
 	// No test may find the credentials of whoever runs it.
 	home, err := os.MkdirTemp("", "release-test-home-")
 	if err != nil {
@@ -45,9 +48,6 @@ func TestMain(m *testing.M) {
 	}
 	for _, k := range []string{"HOME", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"} {
 		os.Setenv(k, home)
-	}
-	if os.Getenv(childEnv) != "" {
-		os.Exit(child())
 	}
 	code := m.Run()
 	os.RemoveAll(home)
