@@ -116,7 +116,7 @@ func (p *Prover) boot(ctx context.Context, img v1.Image, step progress.Step) (pr
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "program")
-	if err := copyFile(p.store.Path(program), path, 0o755); err != nil {
+	if err := (conformance.File{From: p.store.Path(program), Mode: 0o755}).Copy(path); err != nil {
 		return Proof{}, fmt.Errorf("writing the test program: %w", p.store.Explain(err))
 	}
 	rootfs, err := container.Unpack(ctx, p.store, img)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -47,7 +46,7 @@ func (s subject) start(ctx context.Context, c conformance.Case, dir string) (*co
 		return nil, err
 	}
 	for name, f := range c.Files {
-		if err := place(filepath.Join(dir, name), f); err != nil {
+		if err := f.Place(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("writing the function: %w", err)
 		}
 	}
@@ -56,34 +55,6 @@ func (s subject) start(ctx context.Context, c conformance.Case, dir string) (*co
 		Mounts: []container.Mount{{Source: dir, Target: codePath}},
 		Stdin:  c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
 	})
-}
-
-// place writes a file of the function, or gives that of the host another name.
-func place(path string, f conformance.File) error {
-	if f.From == "" {
-		if err := os.WriteFile(path, []byte(f.Content), f.Mode); err != nil {
-			return err
-		}
-		return os.Chmod(path, f.Mode) // whatever the umask is
-	}
-	if os.Link(f.From, path) == nil {
-		return nil
-	}
-	return copyFile(f.From, path, f.Mode)
-}
-
-func copyFile(from, to string, mode os.FileMode) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Chmod(mode), out.Close())
 }
 
 // Close ends the container and removes the function.

@@ -49,7 +49,7 @@ func (s Subject) Start(ctx context.Context, c conformance.Case) (conformance.Ins
 
 func (i *instance) start(ctx context.Context, s Subject, c conformance.Case) error {
 	for name, f := range c.Files {
-		if err := place(filepath.Join(i.dir, name), f); err != nil {
+		if err := f.Place(filepath.Join(i.dir, name)); err != nil {
 			return err
 		}
 	}
@@ -75,26 +75,6 @@ func (i *instance) start(ctx context.Context, s Subject, c conformance.Case) err
 		_ = i.cmd.Wait()
 	}()
 	return nil
-}
-
-func place(path string, f conformance.File) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if f.From == "" {
-		if err := os.WriteFile(path, []byte(f.Content), f.Mode); err != nil {
-			return err
-		}
-		return os.Chmod(path, f.Mode)
-	}
-	if os.Link(f.From, path) == nil {
-		return nil
-	}
-	b, err := os.ReadFile(f.From)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, b, f.Mode)
 }
 
 // instance is a running container.
