@@ -135,7 +135,7 @@ var protocolRules = []Rule{
 			defer used.Close()
 			used.Send(Request("GET", "/", ""))
 			used.Answer("GET")
-			time.Sleep(6 * time.Second) // longer than a program's 5 s
+			t.Sleep(6 * time.Second) // longer than a program's 5 s
 			for name, conn := range map[string]*Conn{"a new connection": fresh, "a used connection": used} {
 				conn.Send(Request("GET", "/", ""))
 				if a := conn.Answer("GET"); a.Status != 200 {

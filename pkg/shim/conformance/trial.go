@@ -37,9 +37,12 @@ func (t *Trial) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// goOn ends the calling goroutine where the first finding is enough. Deferred
-// calls run.
+// goOn ends the calling goroutine where the first finding is enough, or where
+// the rule's time is up or nobody waits for it any more. Deferred calls run.
 func (t *Trial) goOn() {
+	if t.ctx.Err() != nil {
+		t.Fatalf("%v", context.Cause(t.ctx))
+	}
 	t.mu.Lock()
 	enough := t.options.First && len(t.why) > 0
 	t.mu.Unlock()
@@ -123,6 +126,15 @@ func (t *Trial) Eventually(what string, ok func() bool) bool {
 	return false
 }
 
+// Sleep waits for d.
+func (t *Trial) Sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.ctx.Done():
+		t.goOn()
+	}
+}
+
 // Container is a running one.
 type Container struct {
 	t        *Trial
@@ -135,6 +147,7 @@ type Container struct {
 // Ready waits until the container accepts connections, as the platform does.
 func (c *Container) Ready() {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		c.t.goOn()
 		if c.Listens(c.Port) {
 			return
 		}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ const patience = 15 * time.Second
 
 func newConn(t *Trial, c net.Conn) *Conn {
 	_ = c.SetDeadline(time.Now().Add(patience))
+	context.AfterFunc(t.ctx, func() { c.Close() }) // nobody waits for an answer any more
 	return &Conn{Conn: c, t: t, r: bufio.NewReaderSize(c, 128<<10)}
 }
 
