@@ -17,20 +17,21 @@ const (
 
 // Change is one thing in which two locks differ.
 type Change struct {
-	Kind string
+	Kind string `json:"kind"`
 	// Name is the package, series, archive, script or layer.
-	Name string
+	Name string `json:"name"`
 	// From and To are versions, signers or hashes; From is empty for what is
 	// new, To for what is gone.
-	From, To string
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 	// Origin is where a package comes from: the suite where its archive has
 	// only one (trixie-security), else the archive (debian, npm, go).
-	Origin string
+	Origin string `json:"origin,omitempty"`
 	// Images are the images in which it changed, as "1.27 full linux/amd64",
 	// in the order of the lock. Empty for what is no part of an image.
-	Images []string
+	Images []string `json:"images,omitempty"`
 	// Everywhere says that Images are all images of the lock.
-	Everywhere bool
+	Everywhere bool `json:"everywhere,omitempty"`
 }
 
 // Diff returns what is different in newer. Images are compared by series,
