@@ -25,7 +25,7 @@ func (g *global) planRelease(ctx context.Context, work *release.Release) error {
 	for _, img := range plan.Images {
 		fmt.Fprintf(g.stdout, "%s@%s for %s", img.Name, img.Digest, strings.Join(img.Platforms, ", "))
 		if len(img.Prove) > 0 {
-			fmt.Fprintf(g.stdout, ", proven on %s", strings.Join(img.Prove, ", "))
+			fmt.Fprintf(g.stdout, ", to be proven on %s", strings.Join(img.Prove, ", "))
 		}
 		fmt.Fprintln(g.stdout)
 	}

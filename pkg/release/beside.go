@@ -41,7 +41,8 @@ func (r *Release) attach(ctx context.Context, s *standing, b *built, m *material
 		return 0, err
 	}
 	w := &beside{r: r, repo: repo, s: s, b: b, m: m}
-	return w.changed, w.run(ctx)
+	err = w.run(ctx)
+	return w.changed, err
 }
 
 func (w *beside) run(ctx context.Context) error {
