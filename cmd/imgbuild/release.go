@@ -221,7 +221,7 @@ func (g *global) printRelease(res *release.Result) error {
 			release.PrintChanges(g.stderr, img)
 		}
 	}
-	if res.Unchanged {
+	if res.Sent == 0 && res.Signed == 0 && res.Moved == 0 {
 		g.warn("nothing to do: every registry has all images, signed, under their tags")
 	} else {
 		g.warn("sent %s, signed %d, moved %d tags", megabytes(res.Sent), res.Signed, res.Moved)

@@ -69,6 +69,29 @@ func TestReportThatCanNotBeWritten(t *testing.T) {
 	}
 }
 
+func TestCatalogueThatIsAFile(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.write("page", "")
+	if _, err := w.run(); err == nil || !strings.Contains(err.Error(), "page is not a folder") {
+		t.Error(err)
+	}
+	if log, _ := w.servers[0].changes(); len(log) > 0 {
+		t.Errorf("changed %v", log)
+	}
+}
+
+func TestProveOnWhatNoImageIsFor(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.edit("name: test", "name: test\nprove: [linux/riscv64]")
+	c, err := release.ReadFile(filepath.Join(w.dir, "release.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := release.Select(w.dir, c); err == nil || !strings.Contains(err.Error(), "prove asks for linux/riscv64") {
+		t.Error(err)
+	}
+}
+
 // randomKey is a key in a service: its signatures differ each time.
 type randomKey struct {
 	*ecdsa.PrivateKey

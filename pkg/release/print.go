@@ -22,9 +22,15 @@ func PrintChanges(w io.Writer, img Image) error {
 	}
 	for _, platform := range slices.Sorted(maps.Keys(img.Changes.Sizes)) {
 		s := img.Changes.Sizes[platform]
-		if _, err := fmt.Fprintf(w, "%s: %s %.1f MB → %.1f MB\n", name, platform, float64(s[0])/1e6, float64(s[1])/1e6); err != nil {
+		from, to := megabytes(s[0]), megabytes(s[1])
+		if from == to {
+			continue // as people see it
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s %s → %s\n", name, platform, from, to); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

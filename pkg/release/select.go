@@ -63,7 +63,16 @@ func Select(folder string, c *Config) ([]*Item, error) {
 			all = append(all, i)
 		}
 	}
+	for _, p := range c.Prove.Platforms {
+		if !slices.ContainsFunc(all, func(i *Item) bool { return i.isFor(p) }) {
+			return nil, fmt.Errorf("prove asks for %s, and no image of the release is for it; add it to an image's platforms, or take it out of prove", p)
+		}
+	}
 	return all, nil
+}
+
+func (i *Item) isFor(platform string) bool {
+	return slices.ContainsFunc(i.Platforms, func(p lock.Image) bool { return p.Platform == platform })
 }
 
 // Names are those of the definitions, each once.

@@ -19,6 +19,9 @@ func (r *Release) reportPath() string { return in(r.folder, r.c.Report) }
 
 // writable says before all work whether the report can be written.
 func (r *Release) writable() error {
+	if info, err := os.Stat(in(r.folder, r.c.Catalogue)); r.c.Catalogue != "" && err == nil && !info.IsDir() {
+		return fmt.Errorf("the catalogue %s is not a folder; name another one as `catalogue`", in(r.folder, r.c.Catalogue))
+	}
 	path := r.reportPath()
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("the report %s is not a regular file; name another one as `report`", path)
