@@ -16,6 +16,8 @@ import (
 
 	"github.com/imgbuild/imgbuild/pkg/sign"
 	"github.com/imgbuild/imgbuild/pkg/store"
+
+	"github.com/imgbuild/imgbuild/pkg/release"
 )
 
 func openStore(t *testing.T, dir string) *store.Store {
