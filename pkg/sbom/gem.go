@@ -3,6 +3,7 @@ package sbom
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/package-url/packageurl-go"
 )
@@ -10,12 +11,14 @@ import (
 // Gems that Ruby has installed are told by specifications/NAME-VERSION.gemspec,
 // Ruby that RubyGems itself has written (rubygems/specification.rb, to_ruby):
 // one assignment a line, of plain strings.
-var (
-	gemName     = regexp.MustCompile(`(?m)^\s*\w+\.name\s*=\s*["']([A-Za-z0-9._-]{1,200})["'](?:\.freeze)?\s*$`)
-	gemVersion  = regexp.MustCompile(`(?m)^\s*\w+\.version\s*=\s*["']([A-Za-z0-9._-]{1,200})["'](?:\.freeze)?\s*$`)
-	gemHomepage = regexp.MustCompile(`(?m)^\s*\w+\.homepage\s*=\s*["']([^"'#]{1,500})["'](?:\.freeze)?\s*$`)
-	gemLicenses = regexp.MustCompile(`(?m)^\s*\w+\.licenses\s*=\s*\[(.{0,1000})\]\s*$`)
-)
+// Compiled when first asked for: no other command pays for them at its start.
+var gemFields = sync.OnceValue(func() (f struct{ name, version, homepage, licenses *regexp.Regexp }) {
+	f.name = regexp.MustCompile(`(?m)^\s*\w+\.name\s*=\s*["']([A-Za-z0-9._-]{1,200})["'](?:\.freeze)?\s*$`)
+	f.version = regexp.MustCompile(`(?m)^\s*\w+\.version\s*=\s*["']([A-Za-z0-9._-]{1,200})["'](?:\.freeze)?\s*$`)
+	f.homepage = regexp.MustCompile(`(?m)^\s*\w+\.homepage\s*=\s*["']([^"'#]{1,500})["'](?:\.freeze)?\s*$`)
+	f.licenses = regexp.MustCompile(`(?m)^\s*\w+\.licenses\s*=\s*\[(.{0,1000})\]\s*$`)
+	return f
+})
 
 // gem is what a gemspec says.
 type gem struct {
@@ -32,8 +35,9 @@ func parseGem(text []byte) (gem, bool) {
 		}
 		return ""
 	}
-	g := gem{name: one(gemName), version: one(gemVersion), homepage: one(gemHomepage)}
-	for item := range strings.SplitSeq(one(gemLicenses), ",") {
+	f := gemFields()
+	g := gem{name: one(f.name), version: one(f.version), homepage: one(f.homepage)}
+	for item := range strings.SplitSeq(one(f.licenses), ",") {
 		item = strings.TrimSuffix(strings.TrimSpace(item), ".freeze")
 		if item = strings.Trim(item, `"'`); item != "" {
 			g.licenses = append(g.licenses, item)
