@@ -111,7 +111,7 @@ var badClientRules = []Rule{
 			for n := range 200 {
 				conn := c.Dial()
 				defer conn.Close()
-				conn.Send(Request("POST", fmt.Sprintf("/%d", n), strings.Repeat("x", n), "X-Do", "read;sleep:100ms;echo"))
+				conn.Send(Request("POST", fmt.Sprintf("/%d", n), strings.Repeat("x", n), "X-Do", "read;sleep:1s;echo"))
 				all = append(all, conn)
 			}
 			for n, conn := range all {
