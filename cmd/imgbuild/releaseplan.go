@@ -51,7 +51,7 @@ func (g *global) planRelease(ctx context.Context, work *release.Release) error {
 		_, err := fmt.Fprintln(g.stdout, "nothing to do")
 		return err
 	}
-	_, err = fmt.Fprintf(g.stdout, "%d images to %d registries: %s of images to send, %d requests\n",
+	_, err = fmt.Fprintf(g.stdout, "%d images to %d registries: %s of images to send, at least %d requests\n",
 		len(plan.Images), len(plan.Destinations), megabytes(plan.Bytes), plan.Requests)
 	return errors.Join(err, unreachable(plan))
 }

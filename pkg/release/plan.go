@@ -14,7 +14,7 @@ type Plan struct {
 	Images       []PlannedImage       `json:"images"`
 	Destinations []PlannedDestination `json:"destinations"`
 	// Bytes are of image blobs that would be sent, Requests those of all that
-	// would be asked and sent when nothing fails.
+	// would be asked and sent at least: what attachments take is not known before.
 	Bytes    int64 `json:"bytes"`
 	Requests int   `json:"requests"`
 }
