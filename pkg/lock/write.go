@@ -1,10 +1,9 @@
 package lock
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+
+	"github.com/imgbuild/imgbuild/pkg/atomicfile"
 )
 
 // WriteFile checks the lock and writes it to path in one step: whoever reads
@@ -17,16 +16,7 @@ func (l *Lock) WriteFile(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("writing the lock: %w", err)
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := atomicfile.Write(path, data); err != nil {
 		return fmt.Errorf("writing the lock: %w", err)
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+
+	"github.com/imgbuild/imgbuild/pkg/atomicfile"
 )
 
 // maxReport is the size in bytes that a report may have.
@@ -104,18 +106,8 @@ func (r *Release) writeReport(report, before *Report) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	path := r.reportPath()
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return false, fmt.Errorf("the images are published; writing the report: %w", err)
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return false, fmt.Errorf("the images are published; writing the report %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return false, fmt.Errorf("the images are published; writing the report: %w", err)
+	if err := atomicfile.Write(r.reportPath(), data); err != nil {
+		return false, fmt.Errorf("the images are published; writing the report %s: %w", r.reportPath(), err)
 	}
 	return true, nil
 }
