@@ -3,8 +3,9 @@ package address
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // Edition is a kind of Container Registry (ACR).
@@ -27,22 +28,22 @@ type ACR struct {
 }
 
 var (
-	oldHost        = regexp.MustCompile(`^registry(-intl)?(?:-(vpc|internal))?\.([a-z0-9-]+)\.aliyuncs\.com$`)
-	personalHost   = regexp.MustCompile(`^(crpi-[a-z0-9]+)(?:-(vpc))?\.([a-z0-9-]+)\.personal\.cr\.aliyuncs\.com$`)
-	enterpriseHost = regexp.MustCompile(`^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)-registry(?:-(vpc))?\.([a-z0-9-]+)\.cr\.aliyuncs\.com$`)
+	oldHost        = lazyregexp.New(`^registry(-intl)?(?:-(vpc|internal))?\.([a-z0-9-]+)\.aliyuncs\.com$`)
+	personalHost   = lazyregexp.New(`^(crpi-[a-z0-9]+)(?:-(vpc))?\.([a-z0-9-]+)\.personal\.cr\.aliyuncs\.com$`)
+	enterpriseHost = lazyregexp.New(`^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)-registry(?:-(vpc))?\.([a-z0-9-]+)\.cr\.aliyuncs\.com$`)
 )
 
 // ParseACR takes a host of any of the three forms apart; ok is false for every
 // other host.
 func ParseACR(host string) (a ACR, ok bool) {
 	host = strings.TrimSuffix(strings.ToLower(host), ":443")
-	if m := oldHost.FindStringSubmatch(host); m != nil {
+	if m := oldHost().FindStringSubmatch(host); m != nil {
 		return ACR{Edition: PersonalOld, Intl: m[1] != "", Network: m[2], Region: m[3]}, true
 	}
-	if m := personalHost.FindStringSubmatch(host); m != nil {
+	if m := personalHost().FindStringSubmatch(host); m != nil {
 		return ACR{Edition: Personal, Instance: m[1], Network: m[2], Region: m[3]}, true
 	}
-	if m := enterpriseHost.FindStringSubmatch(host); m != nil {
+	if m := enterpriseHost().FindStringSubmatch(host); m != nil {
 		return ACR{Edition: Enterprise, Instance: m[1], Network: m[2], Region: m[3]}, true
 	}
 	return ACR{}, false

@@ -4,8 +4,9 @@ package address
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // Embedded is what --registry is given for the built-in registry.
@@ -101,7 +102,7 @@ func parse(s, host, namespace string, slash bool) error {
 // A path is components of lower-case letters and digits with separators
 // between (OCI distribution spec, "Pulling manifests"). The whole name is
 // limited to 255 bytes with its host by clients.
-var component = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
+var component = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
 
 func checkPath(path string) error {
 	if len(path) > 255 {
@@ -109,10 +110,10 @@ func checkPath(path string) error {
 	}
 	for c := range strings.SplitSeq(path, "/") {
 		switch {
-		case component.MatchString(c):
+		case component().MatchString(c):
 		case c == "":
 			return fmt.Errorf("the path %q has an empty part; use single slashes between its parts", path)
-		case component.MatchString(strings.ToLower(c)):
+		case component().MatchString(strings.ToLower(c)):
 			return fmt.Errorf("the path %q has capital letters; registries take lower case only: %q", path, strings.ToLower(path))
 		default:
 			return fmt.Errorf("the part %q of the path is not allowed; use lower-case letters and digits, with . _ or - between them", shown(c))
@@ -121,12 +122,12 @@ func checkPath(path string) error {
 	return nil
 }
 
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagPattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 // CheckTag says what is wrong with a tag, or nil (OCI distribution spec: at
 // most 128 letters, digits, underscores, periods and dashes).
 func CheckTag(tag string) error {
-	if !tagPattern.MatchString(tag) {
+	if !tagPattern().MatchString(tag) {
 		return fmt.Errorf("tag %q: use at most 128 letters, digits and . _ - (not . or - in front)", shown(tag))
 	}
 	return nil

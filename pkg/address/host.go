@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
-var label = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+var label = lazyregexp.New(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 
 func checkHost(host string) error {
 	name, port, err := splitPort(host)
@@ -31,7 +32,7 @@ func checkHost(host string) error {
 		return fmt.Errorf("the host has %d characters; 253 are allowed", len(name))
 	}
 	for l := range strings.SplitSeq(name, ".") {
-		if len(l) > 63 || !label.MatchString(l) {
+		if len(l) > 63 || !label().MatchString(l) {
 			return fmt.Errorf("the host %q is not a host name; give HOST[:PORT][/NAMESPACE], such as registry.example.com/base", shown(name))
 		}
 	}

@@ -2,9 +2,10 @@ package rootfs
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // add appends the diversions that the package's preinst makes on a first
@@ -33,12 +34,12 @@ func (ds diversions) add(u *unpacked) (diversions, error) {
 
 var (
 	// onArgument are the conditions that hold on a first installation.
-	onArgument = regexp.MustCompile(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?install\b`)
-	orInstall  = regexp.MustCompile(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?upgrade"?\s*(-o|\]\s*\|\|\s*(\[|test))\s*"?\$\{?1\}?"?\s*=\s*"?install\b`)
-	caseOnArg  = regexp.MustCompile(`^case\s+"?\$\{?1\}?"?\s+in`)
-	caseArm    = regexp.MustCompile(`^\(?([a-z*| -]+)\)`)
-	forLoop    = regexp.MustCompile(`^for\s+([A-Za-z_][A-Za-z0-9_]*)\s+in\s+([^;$` + "`" + `]*?)\s*(;\s*do)?$`)
-	statements = regexp.MustCompile(`\s*;\s*(then|do)\b`)
+	onArgument = lazyregexp.New(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?install\b`)
+	orInstall  = lazyregexp.New(`^(if|elif)\s+(\[|test)\s+"?\$\{?1\}?"?\s*=\s*"?upgrade"?\s*(-o|\]\s*\|\|\s*(\[|test))\s*"?\$\{?1\}?"?\s*=\s*"?install\b`)
+	caseOnArg  = lazyregexp.New(`^case\s+"?\$\{?1\}?"?\s+in`)
+	caseArm    = lazyregexp.New(`^\(?([a-z*| -]+)\)`)
+	forLoop    = lazyregexp.New(`^for\s+([A-Za-z_][A-Za-z0-9_]*)\s+in\s+([^;$` + "`" + `]*?)\s*(;\s*do)?$`)
+	statements = lazyregexp.New(`\s*;\s*(then|do)\b`)
 )
 
 // divertCalls returns the arguments of each call that is always reached.
@@ -54,12 +55,12 @@ func divertCalls(script string) [][]string {
 		}
 		switch word {
 		case "if":
-			stack = append(stack, block{kind: "if", sure: onArgument.MatchString(line) && !strings.Contains(line, "&&") || orInstall.MatchString(line)})
+			stack = append(stack, block{kind: "if", sure: onArgument().MatchString(line) && !strings.Contains(line, "&&") || orInstall().MatchString(line)})
 		case "case":
-			stack = append(stack, block{kind: "case", onArg: caseOnArg.MatchString(line)})
+			stack = append(stack, block{kind: "case", onArg: caseOnArg().MatchString(line)})
 		case "for":
 			b := block{kind: "loop"}
-			if m := forLoop.FindStringSubmatch(statements.ReplaceAllString(line, "")); m != nil {
+			if m := forLoop().FindStringSubmatch(statements().ReplaceAllString(line, "")); m != nil {
 				b.sure, b.name, b.words = true, m[1], strings.Fields(m[2])
 			}
 			stack = append(stack, b)
@@ -77,7 +78,7 @@ func divertCalls(script string) [][]string {
 			// A function's body is reached only by a call of it.
 			if strings.Contains(line, "()") {
 				stack = append(stack, block{kind: "function"})
-			} else if m := caseArm.FindStringSubmatch(line); m != nil && len(stack) > 0 && stack[len(stack)-1].kind == "case" {
+			} else if m := caseArm().FindStringSubmatch(line); m != nil && len(stack) > 0 && stack[len(stack)-1].kind == "case" {
 				top := &stack[len(stack)-1]
 				arms := strings.Split(strings.ReplaceAll(m[1], " ", ""), "|")
 				top.sure = top.onArg && (slices.Contains(arms, "install") || slices.Contains(arms, "*"))

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // excludes and includes are the path filters of Debian's slim images
@@ -81,7 +83,7 @@ func (f filter) drops(p string) bool {
 
 // manSection are folders that some packages' scripts expect to be there
 // (debuerreotype issue 10).
-var manSection = regexp.MustCompile(`^usr/share/man/man[0-9]$`)
+var manSection = lazyregexp.New(`^usr/share/man/man[0-9]$`)
 
 // slim takes away what slim images leave out, as debuerreotype does: files,
 // then links that lead nowhere and folders that are empty.
@@ -113,7 +115,7 @@ func (t *tree) slim(minimal bool) {
 		}
 		for _, p := range slices.Backward(rest) {
 			n := t.nodes[p]
-			if n == nil || full[p] || !minimal && manSection.MatchString(p) {
+			if n == nil || full[p] || !minimal && manSection().MatchString(p) {
 				continue
 			}
 			if n.hdr.Typeflag == tar.TypeSymlink {

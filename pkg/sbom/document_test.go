@@ -107,13 +107,18 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
+// moduleDir is where the source of a module is, downloaded if it is not there yet.
 func moduleDir(t *testing.T, from, module string) string {
 	t.Helper()
-	out, err := exec.Command("go", "-C", filepath.Join(testtool.ModuleRoot(), from), "list", "-m", "-f", "{{.Dir}}", module).Output()
+	out, err := exec.Command("go", "-C", filepath.Join(testtool.ModuleRoot(), from), "mod", "download", "-json", module).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s", err, out)
 	}
-	return strings.TrimSpace(string(out))
+	var downloaded struct{ Dir string }
+	if err := json.Unmarshal(out, &downloaded); err != nil || downloaded.Dir == "" {
+		t.Fatalf("no folder of %s: %v: %s", module, err, out)
+	}
+	return downloaded.Dir
 }
 
 // beside loads schemas by their file's name from a folder.

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
 	"github.com/google/licensecheck"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // declared is the SPDX expression for what a package says its licence is. Where
@@ -91,10 +92,10 @@ func (b *builder) ref(name, text string) string {
 	return id
 }
 
-var notID = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+var notID = lazyregexp.New(`[^A-Za-z0-9.]+`)
 
 // idString makes letters, digits, dots and dashes of s (SPDX 2.3, 10.1).
 func idString(s string) string {
-	s = strings.Trim(notID.ReplaceAllString(s, "-"), "-")
+	s = strings.Trim(notID().ReplaceAllString(s, "-"), "-")
 	return cmp.Or(s[:min(len(s), 60)], "license")
 }

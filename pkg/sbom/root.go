@@ -42,7 +42,7 @@ func (b *builder) rootLicense(d *definition.Definition, labels map[string]string
 	}
 	files := false
 	for _, o := range b.origins {
-		files = files || len(o.layer.Files) > 0
+		files = files || len(o.layer.Files) > 0 || o.layer.Run != nil
 	}
 	if !files || embedded(d) {
 		return ownLicense

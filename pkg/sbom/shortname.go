@@ -1,11 +1,12 @@
 package sbom
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // shortNames makes an SPDX expression of a License field's first line: "and"
@@ -104,7 +105,7 @@ var spdxNames = map[string]string{
 
 // gnu are the licences whose "-only" and "-or-later" are one short name with
 // and without "+".
-var gnu = regexp.MustCompile(`^(?i)(a?gpl|lgpl|gfdl)-([0-9])(?:\.([0-9]))?(?:\.0)?(\+)?$`)
+var gnu = lazyregexp.New(`^(?i)(a?gpl|lgpl|gfdl)-([0-9])(?:\.([0-9]))?(?:\.0)?(\+)?$`)
 
 // exceptions are the words before "exception" for which SPDX has an identifier
 // (DEP-5: "with keywords exception").
@@ -121,7 +122,7 @@ func spdxOf(name string) (string, bool) {
 	if id, ok := spdxNames[lower]; ok {
 		return id, true
 	}
-	if m := gnu.FindStringSubmatch(name); m != nil {
+	if m := gnu().FindStringSubmatch(name); m != nil {
 		minor, suffix := m[3], "-only"
 		if minor == "" {
 			minor = "0"

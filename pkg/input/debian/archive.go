@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
@@ -37,7 +37,7 @@ type provider struct {
 	version string
 }
 
-var suiteName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+var suiteName = lazyregexp.New(`^[a-z][a-z0-9-]*$`)
 
 // Open reads suite (a codename: trixie), its -updates and its -security suite,
 // component main, for one architecture of Debian (amd64, arm64). Everything is
@@ -53,7 +53,7 @@ func Open(ctx context.Context, src Source, st *store.Store, suite, arch string) 
 }
 
 func (r *reader) open(ctx context.Context, suite, arch string) (*Archive, error) {
-	if !suiteName.MatchString(suite) || !suiteName.MatchString(arch) {
+	if !suiteName().MatchString(suite) || !suiteName().MatchString(arch) {
 		return nil, fmt.Errorf("not a Debian suite and architecture: %q, %q", suite, arch)
 	}
 	refs := []suiteRef{{"debian", suite}, {"debian", suite + "-updates"}, {"debian-security", suite + "-security"}}

@@ -27,7 +27,7 @@ func prefix(version, platform string) string {
 // and of a command line.
 func check(version, platform string) error {
 	line := moduleVersion(version, platform)
-	if !offerLine.MatchString(line) || strings.Count(platform, "/") != 1 {
+	if !offerLine().MatchString(line) || strings.Count(platform, "/") != 1 {
 		return fmt.Errorf("version %q for %q is not a release of Go (1.27.3) for a platform (linux/amd64)", version, platform)
 	}
 	return nil
@@ -40,7 +40,7 @@ func moduleID(version, platform string) string {
 
 // platformOf reads the platform back from an input's path.
 func platformOf(in lock.Input) (string, error) {
-	m := offerLine.FindStringSubmatch(strings.TrimSuffix(path.Base(in.Path), ".zip"))
+	m := offerLine().FindStringSubmatch(strings.TrimSuffix(path.Base(in.Path), ".zip"))
 	if m == nil || m[1]+"."+m[2]+"."+m[3] != in.Version {
 		return "", fmt.Errorf("the lock's path %q is not the one of Go %s", in.Path, in.Version)
 	}

@@ -5,10 +5,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // maxList limits the list of versions in bytes; in 2026 it has 6 KB.
@@ -34,13 +35,13 @@ type offer struct {
 }
 
 // Release candidates (1.28rc1) and custom builds (1.27.3-bigcorp) do not match.
-var offerLine = regexp.MustCompile(`^v0\.0\.1-go(\d{1,4})\.(\d{1,4})\.(\d{1,4})\.([a-z0-9]+)-([a-z0-9]+)$`)
+var offerLine = lazyregexp.New(`^v0\.0\.1-go(\d{1,4})\.(\d{1,4})\.(\d{1,4})\.([a-z0-9]+)-([a-z0-9]+)$`)
 
 // parseList reads the answer to @v/list; lines that are no release are skipped.
 func parseList(b []byte) []offer {
 	var offers []offer
 	for line := range strings.Lines(string(b)) {
-		m := offerLine.FindStringSubmatch(strings.TrimSpace(line))
+		m := offerLine().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue
 		}

@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/rootfs/effect"
 )
 
@@ -22,17 +22,17 @@ var harmless = map[string]bool{
 }
 
 var (
-	assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+	assignment = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*=`)
 	// lookup is the only substitution that is harmless in any place.
-	lookup       = regexp.MustCompile("\\$\\(command -v [a-z0-9-]+\\)|`command -v [a-z0-9-]+`")
-	substitution = regexp.MustCompile("\\$\\(|`")
-	shell        = regexp.MustCompile(`^#! ?/bin/(sh|bash|dash)( -e)?\s*\n`)
+	lookup       = lazyregexp.New("\\$\\(command -v [a-z0-9-]+\\)|`command -v [a-z0-9-]+`")
+	substitution = lazyregexp.New("\\$\\(|`")
+	shell        = lazyregexp.New(`^#! ?/bin/(sh|bash|dash)( -e)?\s*\n`)
 )
 
 // genericEffect recognises scripts that hold nothing but generated sections and
 // boilerplate.
 func genericEffect(text []byte) (effect, why string) {
-	if !shell.Match(text) {
+	if !shell().Match(text) {
 		return "", "it is not a shell script"
 	}
 	rest, effects, why := stripFragments(text)
@@ -53,14 +53,14 @@ func genericEffect(text []byte) (effect, why string) {
 func onlyCalls(text []byte, commands []string) (why string) {
 	for _, words := range effect.Commands(text) {
 		for _, w := range words {
-			if substitution.MatchString(lookup.ReplaceAllString(w.Text, "")) {
+			if substitution().MatchString(lookup().ReplaceAllString(w.Text, "")) {
 				return "runs a substitution: " + excerpt(words)
 			}
 		}
 		name := words[0].Text
 		bad := ""
 		switch {
-		case assignment.MatchString(name):
+		case assignment().MatchString(name):
 			// PATH or LD_PRELOAD before a command would change what it is.
 			if len(words) > 1 {
 				bad = "sets variables for a command: "

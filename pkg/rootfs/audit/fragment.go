@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/rootfs/effect"
 )
 
@@ -49,7 +49,7 @@ const (
 )
 
 var (
-	fragmentStart = regexp.MustCompile(`^# Automatically added by (dh_\w+)(/\S+)?\s*$`)
+	fragmentStart = lazyregexp.New(`^# Automatically added by (dh_\w+)(/\S+)?\s*$`)
 	fragmentEnd   = "# End automatically added section"
 )
 
@@ -62,7 +62,7 @@ func stripFragments(text []byte) (rest []byte, effects []string, why string) {
 	for line := range strings.Lines(string(text)) {
 		switch {
 		case tool == "":
-			if m := fragmentStart.FindStringSubmatch(line); m != nil {
+			if m := fragmentStart().FindStringSubmatch(line); m != nil {
 				tool = m[1]
 				section.Reset()
 				continue

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // pamProfile is one file of /usr/share/pam-configs, in the format that
@@ -18,7 +19,7 @@ type pamProfile struct {
 	conflicts []string
 }
 
-var pamField = regexp.MustCompile(`^(\S+):\s+(.*?)\s*$`)
+var pamField = lazyregexp.New(`^(\S+):\s+(.*?)\s*$`)
 
 // parsePAMProfile reads a profile; like the original it takes what it finds.
 func parsePAMProfile(name, text string) pamProfile {
@@ -27,7 +28,7 @@ func parsePAMProfile(name, text string) pamProfile {
 	for line := range strings.Lines(text) {
 		// The original matches with the line's end, so that "Auth:" alone on a
 		// line opens a field too.
-		if m := pamField.FindStringSubmatch(line); m != nil {
+		if m := pamField().FindStringSubmatch(line); m != nil {
 			field = strings.TrimSuffix(m[1], "-Final")
 			if field == "Conflicts" {
 				p.conflicts = append(p.conflicts, strings.Split(m[2], ", ")...)
@@ -99,7 +100,7 @@ func pamStack(template, kind string, enabled []pamProfile) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-var pamLine = regexp.MustCompile(`^((?:\[[^\]]+\]|\w+)\s+\S+)\s*(.*)`)
+var pamLine = lazyregexp.New(`^((?:\[[^\]]+\]|\w+)\s+\S+)\s*(.*)`)
 
 // pamBlock writes the lines of one block. "end" in a line's control field
 // stands for the number of lines to jump over to leave the block.
@@ -125,7 +126,7 @@ func pamBlock(b *bytes.Buffer, kind, block string, enabled []pamProfile) {
 		fmt.Fprintf(b, "%s\t[default=1]\t\t\tpam_permit.so\n", stack)
 	}
 	for _, l := range lines {
-		m := pamLine.FindStringSubmatch(l)
+		m := pamLine().FindStringSubmatch(l)
 		if m == nil {
 			m = []string{l, l, ""}
 		}
