@@ -44,7 +44,7 @@ func TestCannotStart(t *testing.T) {
 			path := filepath.Join(dir, name)
 			write(t, path, test.content, test.mode)
 			c := launch(t, []string{path})
-			code, said := c.code(10*time.Second), c.stderr.String()
+			code, said := c.code(30*time.Second), c.stderr.String()
 			if code != test.code || !strings.HasPrefix(said, "shim: "+path+" "+test.says) || strings.Count(said, "\n") != 1 {
 				t.Errorf("exit code %d, want %d; said %q", code, test.code, said)
 			}
@@ -56,12 +56,12 @@ func TestCannotStart(t *testing.T) {
 		dir + " is a folder":            {dir},
 	} {
 		c := launch(t, args)
-		if code := c.code(10 * time.Second); (code != 127 && code != 126) || !strings.Contains(c.stderr.String(), want) {
+		if code := c.code(30 * time.Second); (code != 127 && code != 126) || !strings.Contains(c.stderr.String(), want) {
 			t.Errorf("%v: exit code %d, %q", args, code, c.stderr.String())
 		}
 	}
 	c := launch(t, nil, env("FC_FUNC_CODE_PATH="+dir))
-	if code := c.code(10 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "there is no "+dir+"/bootstrap") {
+	if code := c.code(30 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "there is no "+dir+"/bootstrap") {
 		t.Errorf("exit code %d, %q", code, c.stderr.String())
 	}
 }

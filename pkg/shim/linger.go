@@ -36,8 +36,11 @@ func (s *supervisor) ended(code int, signals <-chan os.Signal) {
 	if text := s.process.Explain(missed); text != "" {
 		s.log.Say("%s", text)
 	}
-	if port := listenPort(s.settings.Listen); code != 0 && s.serving && s.guess && inUse(s.log.Tail(), port) {
-		s.log.Say("the program wanted port %d, which the shim took because the program listened on another before; set SHIM_TARGET=%d to leave it to the program", port, port)
+	if code != 0 && s.serving && s.guess {
+		s.log.CatchUp()
+		if port := listenPort(s.settings.Listen); inUse(s.log.Tail(), port) {
+			s.log.Say("the program wanted port %d, which the shim took because the program listened on another before; set SHIM_TARGET=%d to leave it to the program", port, port)
+		}
 	}
 	if missed {
 		s.linger(s.process.Failure(), signals)

@@ -87,15 +87,26 @@ func asPID1(c *exec.Cmd) {
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
 }
 
-// freePort is a port that nobody listens on now.
+// freePort is a port that nobody listens on, and that is the test's until it
+// ends: other runs of these tests, which may be under way, leave it alone, and
+// it is below the ephemeral ones, of which any connection may get one. Those
+// are also taken for a program's inner matters where they are on loopback.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for port := 20000 + time.Now().Nanosecond()%10000; port < discovery.FirstEphemeral; port++ {
+		taken, err := net.Listen("unix", fmt.Sprintf("@imgbuild-test-port-%d", port))
+		if err != nil {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			t.Cleanup(func() { taken.Close() })
+			return port
+		}
+		taken.Close()
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // launch starts a shim that listens on a free port. PORT and the like are not
@@ -123,7 +134,7 @@ func launch(t *testing.T, command []string, setups ...setup) *container {
 		_ = c.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-c.ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(15 * time.Second):
 			_ = c.cmd.Process.Kill()
 			<-c.ended
 		}
@@ -158,7 +169,7 @@ func (c *container) client() *http.Client {
 // ready waits until the shim accepts connections, as the platform does.
 func (c *container) ready() {
 	c.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if discovery.Probe(c.addr) {
 			return
 		}
@@ -201,10 +212,10 @@ func (c *container) get(path string, header ...string) (status int, body string)
 // eventually waits for something that happens beside the test.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Errorf("within 10 s: %s", what)
+	t.Errorf("within 30 s: %s", what)
 }

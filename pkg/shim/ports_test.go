@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,7 +27,7 @@ func TestPorts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			listen := fmt.Sprintf(test.listen, unlikely(t))
+			listen := fmt.Sprintf(test.listen, freePort(t))
 			c := launch(t, runs("serve", listen))
 			c.ready()
 			if status, body := c.get("/x?y"); status != 200 || !strings.HasSuffix(body, " GET function.example /x?y\n") {
@@ -34,20 +35,6 @@ func TestPorts(t *testing.T) {
 			}
 		})
 	}
-}
-
-// unlikely is a free port below the ephemeral ones, which are taken for a
-// program's inner matters where they are on loopback.
-func unlikely(t *testing.T) int {
-	t.Helper()
-	for port := 20000 + time.Now().Nanosecond()%10000; port < discovery.FirstEphemeral; port++ {
-		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 func TestToldPort(t *testing.T) {
@@ -76,7 +63,7 @@ func TestOwnPort(t *testing.T) {
 	for name, listen := range map[string]string{"all": "tcp:%s", "IPv4": "tcp4:%s", "late": "400ms@tcp:%s"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			port := unlikely(t)
+			port := freePort(t)
 			c := launch(t, runs("serve", fmt.Sprintf(listen, fmt.Sprintf(":%d", port))), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", port)))
 			c.ready()
 			if _, body := c.get("/"); !strings.Contains(body, "GET") {
@@ -93,15 +80,19 @@ func TestOwnPort(t *testing.T) {
 // TestOwnPortTooLate: a program that takes the shim's port long after another
 // finds it taken, and is told how to get it.
 func TestOwnPortTooLate(t *testing.T) {
-	port, other := unlikely(t), unlikely(t)+1
-	listens := runs("serve", fmt.Sprintf("tcp4:0.0.0.0:%d", other), fmt.Sprintf("1500ms@tcp4:0.0.0.0:%d", port))
+	port, other, now := freePort(t), freePort(t), filepath.Join(t.TempDir(), "now")
+	listens := func(when string) []string {
+		return runs("serve", fmt.Sprintf("tcp4:0.0.0.0:%d", other), fmt.Sprintf("%s@tcp4:0.0.0.0:%d", when, port))
+	}
 	hint := fmt.Sprintf("set SHIM_TARGET=%d", port)
-	c := launch(t, listens, env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
-	if code := c.code(10 * time.Second); code != 7 || !strings.Contains(c.stderr.String(), hint) {
+	c := launch(t, listens(now), env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
+	c.ready()
+	write(t, now, "", 0o600)
+	if code := c.code(30 * time.Second); code != 7 || !strings.Contains(c.stderr.String(), hint) {
 		t.Errorf("exit code %d, %q does not say %q", code, c.stderr.String(), hint)
 	}
 
-	c = launch(t, listens, env(fmt.Sprintf("SHIM_LISTEN=:%d", port), fmt.Sprintf("SHIM_TARGET=%d", port)))
+	c = launch(t, listens("1500ms"), env(fmt.Sprintf("SHIM_LISTEN=:%d", port), fmt.Sprintf("SHIM_TARGET=%d", port)))
 	c.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	c.ready()
 	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(port)) {
@@ -124,7 +115,7 @@ func TestOwnPortLoopback(t *testing.T) {
 			t.Log("this machine has no address but loopback: IPv4 cannot be tried")
 			continue
 		}
-		port := unlikely(t)
+		port := freePort(t)
 		c := launch(t, runs("serve", fmt.Sprintf("tcp:%s:%d", host, port)), env(fmt.Sprintf("SHIM_LISTEN=:%d", port)))
 		c.addr = fmt.Sprintf("%s:%d", outside, port)
 		if outside == "" || host == "[::1]" {
@@ -140,12 +131,13 @@ func TestOwnPortLoopback(t *testing.T) {
 
 // TestSeveralPorts: the told one wins, also where it comes later.
 func TestSeveralPorts(t *testing.T) {
-	told, other := unlikely(t), freePort(t)
-	c := launch(t, runs("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("1s@tcp::%d", told)), env(fmt.Sprintf("PORT=%d", told)))
+	told, other, later := freePort(t), freePort(t), filepath.Join(t.TempDir(), "later")
+	c := launch(t, runs("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("%s@tcp::%d", later, told)), env(fmt.Sprintf("PORT=%d", told)))
 	c.ready()
 	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(other)) {
 		t.Errorf("before the told port is there: %q", body)
 	}
+	write(t, later, "", 0o600)
 	eventually(t, "requests go to the told port", func() bool {
 		_, body := c.get("/")
 		return strings.Contains(body, fmt.Sprint(told))
@@ -153,7 +145,7 @@ func TestSeveralPorts(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	want, socket := unlikely(t), t.TempDir()+"/s"
+	want, socket := freePort(t), t.TempDir()+"/s"
 	for target, listen := range map[string]string{fmt.Sprint(want): fmt.Sprintf("300ms@tcp::%d", want), socket: "300ms@unix:" + socket} {
 		c := launch(t, runs("serve", "tcp::"+fmt.Sprint(freePort(t)), listen), env("SHIM_TARGET="+target))
 		c.ready()
@@ -173,7 +165,7 @@ func TestListenUnix(t *testing.T) {
 		}
 		left := program.Descendants(c.cmd.Process.Pid)
 		_ = c.cmd.Process.Kill()
-		c.code(5 * time.Second)
+		c.code(30 * time.Second)
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -206,7 +198,7 @@ func TestStranger(t *testing.T) {
 	}
 	defer l.Close()
 	c := launch(t, runs("serve"), env("SHIM_LISTEN="+l.Addr().String()))
-	if code := c.code(20 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "address already in use") {
+	if code := c.code(30 * time.Second); code != 1 || !strings.Contains(c.stderr.String(), "address already in use") {
 		t.Errorf("exit code %d, stderr %q", code, c.stderr.String())
 	}
 }
@@ -216,7 +208,7 @@ func TestStranger(t *testing.T) {
 func TestHiddenProgram(t *testing.T) {
 	testtool.NeedRoot(t)
 	setpriv := testtool.Need(t, "setpriv", "util-linux")
-	c := launch(t, runs("demote", fmt.Sprintf("tcp::%d", unlikely(t))), func(c *exec.Cmd) {
+	c := launch(t, runs("demote", fmt.Sprintf("tcp::%d", freePort(t))), func(c *exec.Cmd) {
 		c.Args = append([]string{setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", c.Path}, c.Args[1:]...)
 		c.Path = setpriv
 	})

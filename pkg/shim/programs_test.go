@@ -34,7 +34,8 @@ var programs = map[string]func(args []string) int{
 }
 
 // serve listens on each of its arguments, such as tcp4:127.0.0.1:9000, or
-// after a time: 300ms@tcp::9000, or of work: busy 300ms@tcp::9000. Without arguments it listens on PORT.
+// after a time: 300ms@tcp::9000, or of work: busy 300ms@tcp::9000, or when a
+// file is there: /FILE@tcp::9000. Without arguments it listens on PORT.
 func serve(args []string) int {
 	if len(args) == 0 {
 		args = []string{"tcp::" + os.Getenv("PORT")}
@@ -43,6 +44,12 @@ func serve(args []string) int {
 	for _, a := range args {
 		go func() {
 			if wait, rest, ok := strings.Cut(a, "@"); ok {
+				for strings.HasPrefix(wait, "/") {
+					if _, err := os.Stat(wait); err == nil {
+						break
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
 				work, busy := strings.CutPrefix(wait, "busy ")
 				d, _ := time.ParseDuration(work)
 				for start := time.Now(); busy && time.Since(start) < d; {

@@ -14,6 +14,9 @@ import (
 func catch() chan os.Signal {
 	c := make(chan os.Signal, 64)
 	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	// The program may write to an output that nobody reads before supervise
+	// has taken all signals. That must not end the shim; nobody looks at it.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return c
 }
 

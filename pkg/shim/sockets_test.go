@@ -18,11 +18,12 @@ import (
 func TestUnixSocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "app.sock")
 	for name, command := range map[string][]string{
-		"absolute":     runs("serve", "unix:"+socket),
-		"late":         runs("serve", "600ms@unix:"+socket),
-		"relative":     append([]string{"sh", "-c", `cd "$0" && exec "$@"`, t.TempDir()}, runs("serve", "unix:here.sock")...),
-		"no server's":  runs("serve", "unix:"+filepath.Join(t.TempDir(), "dotnet-diagnostic-7-1-socket"), "100ms@unix:"+socket),
-		"a debugger's": runs("serve", "tcp:127.0.0.1:9229", "unix:"+socket),
+		"absolute":    runs("serve", "unix:"+socket),
+		"late":        runs("serve", "600ms@unix:"+socket),
+		"relative":    append([]string{"sh", "-c", `cd "$0" && exec "$@"`, t.TempDir()}, runs("serve", "unix:here.sock")...),
+		"no server's": runs("serve", "unix:"+filepath.Join(t.TempDir(), "dotnet-diagnostic-7-1-socket"), "100ms@unix:"+socket),
+		// Another run of this test may have the same port on its own address.
+		"a debugger's": runs("serve", fmt.Sprintf("tcp:127.%d.%d.1:9229", 1+os.Getpid()>>8%250, os.Getpid()%256), "unix:"+socket),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(socket)
@@ -38,12 +39,13 @@ func TestUnixSocket(t *testing.T) {
 
 // TestUnixAndTCP: TCP wins, also where it comes later.
 func TestUnixAndTCP(t *testing.T) {
-	port := unlikely(t)
-	c := launch(t, runs("serve", "unix:"+filepath.Join(t.TempDir(), "s"), fmt.Sprintf("1s@tcp::%d", port)))
+	port, later := freePort(t), filepath.Join(t.TempDir(), "later")
+	c := launch(t, runs("serve", "unix:"+filepath.Join(t.TempDir(), "s"), fmt.Sprintf("%s@tcp::%d", later, port)))
 	c.ready()
 	if _, body := c.get("/"); !strings.HasPrefix(body, "unix:") {
 		t.Errorf("before it listens on TCP: %q", body)
 	}
+	write(t, later, "", 0o600)
 	eventually(t, "requests go to the port", func() bool {
 		_, body := c.get("/")
 		return strings.Contains(body, fmt.Sprint(port))
@@ -92,7 +94,7 @@ func TestHiddenUnix(t *testing.T) {
 // TestInterpreters: servers as people write them, of which none obeys.
 func TestInterpreters(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s.sock")
-	port := unlikely(t)
+	port := freePort(t)
 	for name, command := range map[string][]string{
 		"node":      {"node", "-e", fmt.Sprintf(`require("http").createServer((q, r) => r.end("node " + q.url)).listen(%d)`, port)},
 		"node unix": {"node", "-e", fmt.Sprintf(`require("http").createServer((q, r) => r.end("node unix " + q.url)).listen(%q)`, socket)},
@@ -112,7 +114,7 @@ func TestInterpreters(t *testing.T) {
 // TestBusyStart: a program that works on after it has begun to listen is not
 // believed to be ready, and gets the shim's port although it takes it late.
 func TestBusyStart(t *testing.T) {
-	other, own := unlikely(t), freePort(t)
+	other, own := freePort(t), freePort(t)
 	c := launch(t, runs("serve", fmt.Sprintf("tcp::%d", other), fmt.Sprintf("busy 600ms@tcp:127.0.0.1:%d", own)), env(fmt.Sprintf("SHIM_LISTEN=127.0.0.1:%d", own)))
 	c.ready()
 	if _, body := c.get("/"); !strings.Contains(body, fmt.Sprint(own)) {
@@ -129,17 +131,19 @@ func TestFrozenGrace(t *testing.T) {
 	c := launch(t, runs("signals", "stubborn"), env("SHIM_GRACE=1s"))
 	eventually(t, "it runs", func() bool { return strings.Contains(c.stdout.String(), "waits") })
 	pid := c.cmd.Process.Pid
+	asked := time.Now()
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	eventually(t, "the program is asked", func() bool { return strings.Contains(c.stdout.String(), "stubborn 15") })
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	before := time.Since(asked)
 	time.Sleep(1500 * time.Millisecond)
 	thawed := time.Now()
 	_ = syscall.Kill(pid, syscall.SIGCONT)
-	if code := c.code(10 * time.Second); code != 137 {
+	if code := c.code(30 * time.Second); code != 137 {
 		t.Errorf("exit code %d", code)
 	}
-	if d := time.Since(thawed); d < 400*time.Millisecond {
-		t.Errorf("it was killed %s after the thaw", d)
+	if d := time.Since(thawed); before+d < 900*time.Millisecond {
+		t.Errorf("it was killed %s after the thaw, and had %s before the freeze", d, before)
 	}
 }
 
@@ -158,11 +162,21 @@ func TestOutOfMemory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(group, limit), []byte("268435456"), 0o644); err != nil {
 		testtool.Lacking(t, "limiting a cgroup: "+err.Error())
 	}
-	c := launch(t, runs("hog"), func(c *exec.Cmd) {
-		c.Args = append([]string{"sh", "-c", `echo $$ >"$0"/cgroup.procs && exec "$@"`, group, c.Path}, c.Args[1:]...)
-		c.Path = "/bin/sh"
-	})
-	if code := c.code(60 * time.Second); code != 137 || !strings.Contains(c.stderr.String(), "was killed because the container ran out of memory (its limit is 256 MB)") {
-		t.Errorf("exit code %d, %q", code, c.stderr.String())
+	// What the program had is not free at once. Linux may take the shim, too,
+	// if it needs memory then, which nobody can tell of: that time is no trial.
+	for range 20 {
+		c := launch(t, runs("hog"), func(c *exec.Cmd) {
+			c.Args = append([]string{"sh", "-c", `echo $$ >"$0"/cgroup.procs && exec "$@"`, group, c.Path}, c.Args[1:]...)
+			c.Path = "/bin/sh"
+		})
+		code := c.code(60 * time.Second)
+		if s, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == syscall.SIGKILL {
+			continue
+		}
+		if code != 137 || !strings.Contains(c.stderr.String(), "was killed because the container ran out of memory (its limit is 256 MB)") {
+			t.Errorf("%v, %q", c.cmd.ProcessState, c.stderr.String())
+		}
+		return
 	}
+	t.Error("the shim was killed each time")
 }

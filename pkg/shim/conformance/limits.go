@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/fc"
@@ -140,8 +141,9 @@ var limitRules = []Rule{
 					t.Errorf("over the platform's limits: %d", a.Status)
 				}
 			}
-			t.Eventually("a warning", func() bool { return c.Stderr.Has("shim: ") })
-			if n := strings.Count(c.Stderr.String(), "\n"); n > 2 {
+			c.signal(syscall.SIGTERM)
+			c.Code(20 * time.Second) // then the log is whole
+			if n := strings.Count(c.Stderr.String(), "\n"); n != 2 {
 				t.Errorf("%d lines of warnings: %s", n, c.Stderr)
 			}
 		},

@@ -127,7 +127,7 @@ func (t *Target) Explain(err error) *message.Failure {
 	case errors.Is(err, ErrNotListening):
 		return &message.Failure{Status: 502, Type: message.ProgramNotListening,
 			Message: "the program does not listen on any port; it must serve HTTP on the port in PORT, or on any other"}
-	case errors.Is(err, ErrEnded), t.program.WaitFor(100 * time.Millisecond):
+	case errors.Is(err, ErrEnded), t.program.Ends(100 * time.Millisecond):
 		// A connection breaks a moment before its process is waited for.
 		return t.program.Failure()
 	}

@@ -19,7 +19,7 @@ import (
 // TestMain looks for goroutines that are left when all servers have ended.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for deadline := time.Now().Add(12 * time.Second); code == 0; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); code == 0; time.Sleep(20 * time.Millisecond) {
 		left := goroutines()
 		if len(left) == 0 {
 			break
@@ -79,7 +79,7 @@ func dial(t testing.TB, addr string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	return &client{t, c.(*net.TCPConn), bufio.NewReader(c)}
 }
 

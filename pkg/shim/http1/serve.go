@@ -129,7 +129,7 @@ func (c *conn) rest() bool {
 // expire gives an idle connection the settle time. c.mu is held.
 func (c *conn) expire() {
 	c.timed = true
-	_ = c.nc.SetReadDeadline(time.Now().Add(settle))
+	_ = c.nc.SetReadDeadline(time.Now().Add(c.srv.settleTime()))
 }
 
 // readHead reads a head within the time that there is for it. Mostly it is

@@ -53,6 +53,7 @@ type Server struct {
 	// connection dies. Without it the process does.
 	Panicked func(v any)
 
+	settle   time.Duration // 0 is the usual one
 	draining atomic.Bool
 	mu       sync.Mutex
 	listens  map[net.Listener]struct{}

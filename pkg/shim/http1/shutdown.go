@@ -10,6 +10,14 @@ import (
 // be on its way that was sent before the client could know.
 const settle = 50 * time.Millisecond
 
+// settleTime is settle, but in tests of it, which may be held up.
+func (s *Server) settleTime() time.Duration {
+	if s.settle > 0 {
+		return s.settle
+	}
+	return settle
+}
+
 // Shutdown ends the server and loses no request: those that are being
 // answered, upgraded connections included, go on until ctx ends, and what is
 // left then is cut; the error is that of ctx. Answers that begin from now on
@@ -19,7 +27,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.poke()
 	select {
-	case <-time.After(settle):
+	case <-time.After(s.settleTime()):
 	case <-ctx.Done():
 	}
 	s.closeListeners()

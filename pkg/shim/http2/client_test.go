@@ -178,9 +178,10 @@ func TestDeadConnection(t *testing.T) {
 func TestDialGivenUp(t *testing.T) {
 	addr, _ := program(t, "127.0.0.1:0", nil)
 	var dials atomic.Int32
-	over := make(chan struct{})
+	begun, over := make(chan struct{}), make(chan struct{})
 	k := &Client{Dial: func(ctx context.Context) (net.Conn, error) {
 		if dials.Add(1) == 1 {
+			close(begun)
 			<-ctx.Done()
 			<-over
 			return nil, ctx.Err()
@@ -189,8 +190,8 @@ func TestDialGivenUp(t *testing.T) {
 	}}
 	t.Cleanup(k.Close)
 	defer close(over)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-begun; cancel() }()
 	if _, err := k.connect(ctx); err == nil {
 		t.Error("connected")
 	}

@@ -33,8 +33,9 @@ const (
 )
 
 // probeTime is how long a program is asked for HTTP/2 that has not answered
-// the first request by HTTP/1.1.
-const probeTime = time.Second
+// the first request by HTTP/1.1. A variable for tests, whose programs may take
+// longer on a busy machine.
+var probeTime = time.Second
 
 // Do is message.Backend's.
 func (b *Either) Do(x message.Exchange) error {
@@ -50,8 +51,8 @@ func (b *Either) Do(x message.Exchange) error {
 	// It may belong to the exchange, and may not be looked at after that.
 	repeatable := r.Body == nil && (r.Method == "GET" || r.Method == "HEAD" || r.Method == "OPTIONS")
 	err := b.HTTP1.Do(x)
-	if err == nil && known == unknown && b.get() == unknown {
-		b.set(http1)
+	if err == nil && known == unknown {
+		b.setFirst(http1)
 	}
 	var f *message.Failure
 	if known != unknown || !errors.As(err, &f) || f.Type != message.ProgramBadAnswer && f.Type != message.ProgramClosedConnection {
@@ -77,6 +78,11 @@ func (b *Either) Close() { b.HTTP2.Close() }
 func (b *Either) get() versions {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.current()
+}
+
+// current is what is known of the program's address of now. The lock is held.
+func (b *Either) current() versions {
 	if g := b.HTTP2.generation(); g != b.generation {
 		b.generation, b.known = g, unknown
 	}
@@ -87,4 +93,14 @@ func (b *Either) set(v versions) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.known = v
+}
+
+// setFirst is set where nothing is known yet: another request may have found
+// out more meanwhile.
+func (b *Either) setFirst(v versions) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current() == unknown {
+		b.known = v
+	}
 }

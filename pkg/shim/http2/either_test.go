@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -17,6 +18,8 @@ func (b backend) Do(x message.Exchange) error { return b(x) }
 
 // TestEither asks programs of both kinds for gRPC and for something else.
 func TestEither(t *testing.T) {
+	defer func(d time.Duration) { probeTime = d }(probeTime)
+	probeTime = time.Minute
 	grpc, _ := program(t, "127.0.0.1:0", nil)
 	silent := speakRaw(t, "")
 	for _, c := range []struct {

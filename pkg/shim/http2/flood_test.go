@@ -11,7 +11,9 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
-// TestFlood sends what costs nothing, or what must not pile up.
+// TestFlood sends what costs nothing, or what must not pile up: so much that it
+// is too much, too, where the server is held up for seconds, in which patience
+// comes back.
 func TestFlood(t *testing.T) {
 	calm := "GOAWAY ENHANCE_YOUR_CALM"
 	many := func(n int, f func(i int)) {
@@ -29,14 +31,14 @@ func TestFlood(t *testing.T) {
 			many(100, func(int) { r.frame(frameContinuation, 0, 1, strings.Repeat("\x00", maxFrame)) })
 		},
 		"rapid reset": func(r *raw) { // CVE-2023-44487
-			many(5000, func(i int) { r.get(uint32(2*i+1)).frame(frameRSTStream, 0, uint32(2*i+1), u32(8)) })
+			many(30_000, func(i int) { r.get(uint32(2*i+1)).frame(frameRSTStream, 0, uint32(2*i+1), u32(8)) })
 		},
-		"PING":       func(r *raw) { many(100_000, func(int) { r.frame(framePing, 0, 0, "12345678") }) },
-		"SETTINGS":   func(r *raw) { many(100_000, func(int) { r.frame(frameSettings, 0, 0, "") }) },
-		"PRIORITY":   func(r *raw) { many(100_000, func(int) { r.frame(framePriority, 0, 1, "12345") }) },
-		"unknown":    func(r *raw) { many(100_000, func(int) { r.frame(77, 0, 1, "") }) },
-		"empty DATA": func(r *raw) { r.post(1); many(100_000, func(int) { r.frame(frameData, 0, 1, "") }) },
-		"malformed":  func(r *raw) { many(5000, func(i int) { r.get(uint32(2*i+1), "A", "b") }) },
+		"PING":       func(r *raw) { many(300_000, func(int) { r.frame(framePing, 0, 0, "12345678") }) },
+		"SETTINGS":   func(r *raw) { many(300_000, func(int) { r.frame(frameSettings, 0, 0, "") }) },
+		"PRIORITY":   func(r *raw) { many(300_000, func(int) { r.frame(framePriority, 0, 1, "12345") }) },
+		"unknown":    func(r *raw) { many(300_000, func(int) { r.frame(77, 0, 1, "") }) },
+		"empty DATA": func(r *raw) { r.post(1); many(300_000, func(int) { r.frame(frameData, 0, 1, "") }) },
+		"malformed":  func(r *raw) { many(30_000, func(i int) { r.get(uint32(2*i+1), "A", "b") }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var running, most gauge
@@ -73,19 +75,32 @@ func TestUnread(t *testing.T) {
 	for range 20_000 {
 		out = append(appendFrame(out, framePing, 0, 0, 8), "12345678"...)
 	}
-	_ = clientEnd.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = clientEnd.SetDeadline(time.Now().Add(30 * time.Second))
 	_, _ = clientEnd.Write(out)
 	select {
 	case <-ended:
-	case <-time.After(2 * farewell):
+	case <-time.After(farewell + 30*time.Second):
 		t.Error("the connection lives")
 	}
 	_ = clientEnd.Close()
 }
 
-// TestSlow is about clients that stop in the middle.
+// TestSlow is about clients that stop in the middle. What they do send is there
+// before the server's time for it begins to run.
 func TestSlow(t *testing.T) {
-	o := Options{HeaderTimeout: 100 * time.Millisecond}
+	slow := func(t *testing.T, send func(*raw)) *raw {
+		t.Helper()
+		noLeaks(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := dialRaw(t, l.Addr().String())
+		send(r)
+		serve(t, l, &Server{Handler: message.HandlerFunc(readAll), Options: Options{HeaderTimeout: 100 * time.Millisecond}}, len(r.out))
+		t.Cleanup(func() { _ = r.c.Close() })
+		return r.flush()
+	}
 	for name, c := range map[string]struct {
 		send func(*raw)
 		want string
@@ -98,27 +113,20 @@ func TestSlow(t *testing.T) {
 			"GOAWAY ENHANCE_YOUR_CALM"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, _ := listen(t, readAll, o)
-			r := dialRaw(t, addr)
-			c.send(r)
-			start := time.Now()
-			if got := r.flush().outcome(1); !strings.Contains(c.want, got) || time.Since(start) > 3*time.Second {
-				t.Errorf("%s after %v", got, time.Since(start))
+			if got := slow(t, c.send).outcome(1); !strings.Contains(c.want, got) {
+				t.Error(got)
 			}
-			_ = r.c.Close()
 		})
 	}
 	t.Run("a connection at rest stays", func(t *testing.T) {
-		addr, _ := listen(t, readAll, o)
-		r := dialRaw(t, addr).begin().get(1)
-		if got := r.flush().outcome(1); got != "200" {
+		r := slow(t, func(r *raw) { r.begin().get(1) })
+		if got := r.outcome(1); got != "200" {
 			t.Fatal(got)
 		}
 		time.Sleep(300 * time.Millisecond)
 		if got := r.get(3).flush().outcome(3); got != "200" {
 			t.Error(got)
 		}
-		_ = r.c.Close()
 	})
 }
 
@@ -185,9 +193,17 @@ func TestStalledClientCostsNothing(t *testing.T) {
 	}
 	r.flush()
 	time.Sleep(200 * time.Millisecond) // until the window is full
-	before := cpu(t)
-	time.Sleep(500 * time.Millisecond)
-	if used := cpu(t) - before; used > 100*time.Millisecond {
+	// On a busy machine that may last longer, and something else of this process
+	// may still run: who wakes each other do so in every half second.
+	used := time.Hour
+	for range 10 {
+		before := cpu(t)
+		time.Sleep(500 * time.Millisecond)
+		if used = min(used, cpu(t)-before); used <= 20*time.Millisecond {
+			break
+		}
+	}
+	if used > 20*time.Millisecond {
 		t.Errorf("%s of processor time in half a second of waiting", used)
 	}
 	_ = r.c.Close()

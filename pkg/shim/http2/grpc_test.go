@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -28,10 +29,19 @@ func (plain) Marshal(v any) ([]byte, error)   { return *v.(*[]byte), nil }
 func (plain) Unmarshal(b []byte, v any) error { *v.(*[]byte) = bytes.Clone(b); return nil }
 func (plain) Name() string                    { return "plain" }
 
-// program is a gRPC server that knows nothing of a shim.
-func program(t *testing.T, addr string, cancelled chan<- error) (net.Addr, *grpc.Server) {
+// network is that of an address: a Unix socket's is a path.
+func network(addr string) string {
+	if strings.HasPrefix(addr, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// program is a gRPC server that knows nothing of a shim. waits gets nil when a
+// call of /a/wait has come, and then why it has ended.
+func program(t *testing.T, addr string, waits chan<- error) (net.Addr, *grpc.Server) {
 	t.Helper()
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen(network(addr), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +54,9 @@ func program(t *testing.T, addr string, cancelled chan<- error) (net.Addr, *grpc
 		case "/a/fail":
 			return status.Error(codes.FailedPrecondition, "no: \u00e4\n%")
 		case "/a/wait":
+			waits <- nil
 			<-s.Context().Done()
-			cancelled <- s.Context().Err()
+			waits <- s.Context().Err()
 			return s.Context().Err()
 		}
 		for {
@@ -82,7 +93,9 @@ func through(t *testing.T, program string) *grpc.ClientConn {
 
 func dialing(t *testing.T, addr string) *Client {
 	noLeaks(t)
-	k := &Client{Dial: func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", addr) }}
+	k := &Client{Dial: func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network(addr), addr)
+	}}
 	t.Cleanup(k.Close)
 	return k
 }
@@ -99,8 +112,8 @@ func answerFor(t *testing.T, k message.Backend, x message.Exchange) {
 }
 
 func TestGRPC(t *testing.T) {
-	cancelled := make(chan error, 1)
-	addr, _ := program(t, "127.0.0.1:0", cancelled)
+	waits := make(chan error, 1)
+	addr, _ := program(t, "127.0.0.1:0", waits)
 	c := through(t, addr.String())
 	both := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
@@ -167,22 +180,23 @@ func TestGRPC(t *testing.T) {
 		// Not by a deadline: the program would hear of that, too, and might
 		// be the first to end the call.
 		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(50*time.Millisecond, cancel)
+		go func() { <-waits; cancel() }()
 		in, out := []byte("hello"), []byte(nil)
 		if err := c.Invoke(ctx, "/a/wait", &in, &out); status.Code(err) != codes.Canceled {
 			t.Error(err)
 		}
 		select {
-		case <-cancelled:
-		case <-time.After(10 * time.Second):
+		case <-waits:
+		case <-time.After(30 * time.Second):
 			t.Error("the program was not told")
 		}
 	})
 }
 
-// TestProgramRestarts: the program ends, and later listens again.
+// TestProgramRestarts: the program ends, and later listens again, where nobody
+// else can have listened meanwhile.
 func TestProgramRestarts(t *testing.T) {
-	addr, first := program(t, "127.0.0.1:0", nil)
+	addr, first := program(t, t.TempDir()+"/s", nil)
 	c := through(t, addr.String())
 	call := func() error {
 		in, out := []byte("hello"), []byte(nil)
@@ -206,7 +220,7 @@ func TestProgramRestarts(t *testing.T) {
 // TestProgramGoesAway: a graceful end of the program's connections loses no
 // call.
 func TestProgramGoesAway(t *testing.T) {
-	addr, first := program(t, "127.0.0.1:0", nil)
+	addr, first := program(t, t.TempDir()+"/s", nil)
 	c := through(t, addr.String())
 	s, err := c.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/a/b")
 	if err != nil {
@@ -218,12 +232,11 @@ func TestProgramGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	go first.GracefulStop()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // until its port is free
-		if l, err := net.Listen("tcp", addr.String()); err == nil {
-			_ = l.Close()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // until its socket is free
+		if _, err := os.Lstat(addr.String()); err != nil {
 			break
 		} else if time.Now().After(deadline) {
-			t.Fatal(err)
+			t.Fatal("the program still listens")
 		}
 	}
 	program(t, addr.String(), nil)

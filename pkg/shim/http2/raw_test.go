@@ -71,7 +71,7 @@ func (r *raw) post(stream uint32, more ...string) *raw {
 }
 
 func (r *raw) flush() *raw {
-	_ = r.c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = r.c.SetDeadline(time.Now().Add(30 * time.Second))
 	go func(b []byte) { _, _ = r.c.Write(b) }(r.out)
 	r.out = nil
 	return r

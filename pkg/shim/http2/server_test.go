@@ -193,8 +193,7 @@ func TestInterimAndExpect(t *testing.T) {
 	req, _ := http.NewRequestWithContext(ctx, "POST", "http://"+addr, strings.NewReader("body"))
 	req.Header.Set("Expect", "100-continue")
 	c := httpClient(t)
-	c.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
-	start := time.Now()
+	c.Transport.(*http.Transport).ExpectContinueTimeout = time.Hour // no body without a 100
 	r, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +201,7 @@ func TestInterimAndExpect(t *testing.T) {
 	if got, err := io.ReadAll(r.Body); err != nil || string(got) != "body" {
 		t.Errorf("%q %v", got, err)
 	}
-	if fmt.Sprint(interim) != "[103 100]" || !continued || time.Since(start) > 5*time.Second {
+	if fmt.Sprint(interim) != "[103 100]" || !continued {
 		t.Errorf("%v, %v", interim, continued)
 	}
 }

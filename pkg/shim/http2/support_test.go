@@ -26,7 +26,7 @@ func noLeaks(t testing.TB) {
 		return
 	}
 	t.Cleanup(func() {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			stacks := make([]byte, 1<<20)
 			stacks = stacks[:runtime.Stack(stacks, true)]
 			if !bytes.Contains(stacks, []byte("shim/http2.(*conn)")) && !bytes.Contains(stacks, []byte("shim/http2.(*stream)")) {
@@ -49,6 +49,13 @@ func listen(t testing.TB, h message.HandlerFunc, o Options) (addr string, s *Ser
 		t.Fatal(err)
 	}
 	s = &Server{Handler: h, Options: o}
+	serve(t, l, s, 0)
+	return l.Addr().String(), s
+}
+
+// serve has s serve the connections of l until the test ends, each from when
+// so many bytes of it have come.
+func serve(t testing.TB, l net.Listener, s *Server, first int) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -56,19 +63,24 @@ func listen(t testing.TB, h message.HandlerFunc, o Options) (addr string, s *Ser
 			if err != nil {
 				return
 			}
-			all.Go(func() { s.ServeConn(c, nil) })
+			all.Go(func() {
+				start := make([]byte, first)
+				if _, err := io.ReadFull(c, start); err != nil {
+					t.Error(err)
+				}
+				s.ServeConn(c, start)
+			})
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
 		all.Wait()
 	})
-	return l.Addr().String(), s
 }
 
 // httpClient is net/http's, with prior knowledge.

@@ -3,6 +3,8 @@ package http2
 import (
 	"strings"
 	"testing"
+
+	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
 
 // TestWrong sends what RFC 9113 forbids.
@@ -16,6 +18,18 @@ func TestWrong(t *testing.T) {
 		return func(r *raw) { r.begin().frame(frameHeaders, ended, 1, block(fields...)) }
 	}
 	with := func(fields ...string) func(*raw) { return func(r *raw) { r.begin().get(1, fields...) } }
+	// /open stays open until the client or its stream has gone, for what only
+	// matters before there is an answer.
+	answer := func(x message.Exchange) {
+		if x.Request().Target == "/open" {
+			gone := make(chan struct{})
+			x.OnGone(func() { close(gone) })
+			<-gone
+			x.Abort()
+			return
+		}
+		readAll(x)
+	}
 	for _, c := range []struct {
 		section string
 		send    func(*raw)
@@ -31,7 +45,10 @@ func TestWrong(t *testing.T) {
 		{"5.1 DATA when idle", func(r *raw) { r.begin().frame(frameData, 0, 1, "x") }, protocol},
 		{"5.1 RST_STREAM when idle", func(r *raw) { r.begin().frame(frameRSTStream, 0, 1, u32(8)) }, protocol},
 		{"5.1 WINDOW_UPDATE when idle", func(r *raw) { r.begin().frame(frameWindowUpdate, 0, 1, u32(8)) }, protocol},
-		{"5.1 DATA after END_STREAM", func(r *raw) { r.begin().get(1).frame(frameData, 0, 1, "x") }, "RST_STREAM STREAM_CLOSED"},
+		{"5.1 DATA after END_STREAM", func(r *raw) {
+			r.begin().frame(frameHeaders, ended, 1, block(":method", "GET", ":scheme", "http", ":path", "/open", ":authority", "a"))
+			r.frame(frameData, 0, 1, "x")
+		}, "RST_STREAM STREAM_CLOSED"},
 		{"5.1 HEADERS after RST_STREAM", func(r *raw) { r.begin().post(1).frame(frameRSTStream, 0, 1, u32(8)).get(1) }, "GOAWAY STREAM_CLOSED"},
 		{"5.1.1 an even stream", func(r *raw) { r.begin().get(2) }, protocol},
 		{"5.1.1 a lower stream", func(r *raw) { r.begin().get(5).get(3) }, protocol},
@@ -132,7 +149,7 @@ func TestWrong(t *testing.T) {
 		{"RFC 6585", with("a", strings.Repeat("x", 9000)), "431"},
 	} {
 		t.Run(c.section, func(t *testing.T) {
-			addr, _ := listen(t, readAll, Options{HeaderLimit: 8192})
+			addr, _ := listen(t, answer, Options{HeaderLimit: 8192})
 			r := dialRaw(t, addr)
 			c.send(r)
 			stream := uint32(1)

@@ -2,8 +2,8 @@ package journal
 
 import "time"
 
-// lastLines is how long the shim's own lines wait at the end for somebody to
-// read the output.
+// lastLines is how long the last lines wait at the end for somebody to read the
+// output.
 const lastLines = time.Second
 
 // Drain is called when the program has ended. It waits until what it had
@@ -30,6 +30,15 @@ func (j *Journal) Drain(stop <-chan struct{}) {
 		done := j.settle() && j.out.flushNow(true)
 		return j.err.flushNow(true) && done
 	})
+}
+
+// CatchUp waits until what the program has written by now has passed, but not for
+// long where nobody reads it.
+func (j *Journal) CatchUp() {
+	limit := time.NewTimer(lastLines)
+	defer limit.Stop()
+	written := j.goals()
+	until(nil, limit.C, func() bool { return j.reached(written) })
 }
 
 // tryFinish lets everything go that the stream holds back.

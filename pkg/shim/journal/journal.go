@@ -56,6 +56,8 @@ type Journal struct {
 	// progress tells who waits for output to pass that some has.
 	progress chan struct{}
 	waiters  atomic.Int32
+
+	patience time.Duration // the constant; tests about order have more
 }
 
 // New makes a Journal, with a pipe for each output of the program that has to
@@ -67,6 +69,7 @@ func New(o Options) (*Journal, error) {
 		options:  o,
 		lines:    o.RequestLog == "on" || o.RequestLog != "off" && !terminal,
 		progress: make(chan struct{}, 1),
+		patience: patience,
 	}
 	j.calls.init(o.JSON)
 	j.tail.init(o.Tail)
@@ -161,7 +164,7 @@ func (j *Journal) await(done func() bool) bool {
 	j.waiters.Add(1)
 	defer j.waiters.Add(-1)
 	defer j.tell() // there may be another one who waits
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(j.patience)
 	defer limit.Stop()
 	for {
 		// Once more after waiters has been raised, so that nothing is missed.

@@ -159,7 +159,7 @@ func (s *stream) written() int64 {
 
 // stuck says whether the output has been blocked for so long that it makes no
 // sense to wait for it.
-func (s *stream) stuck() bool { return s.blocked() > patience }
+func (s *stream) stuck() bool { return s.blocked() > s.j.patience }
 
 // blocked is how long the write that is being done has taken.
 func (s *stream) blocked() time.Duration {

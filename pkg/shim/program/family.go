@@ -64,19 +64,28 @@ func allChildren() map[int][]int {
 		if err != nil {
 			continue
 		}
-		if _, parent, ok := readStat(pid); ok {
-			children[parent] = append(children[parent], pid)
+		if s, ok := readStat(pid); ok {
+			children[s.parent] = append(children[s.parent], pid)
 		}
 	}
 	return children
 }
 
-// readStat reads a process's state and parent, the third and fourth field of
-// /proc/<pid>/stat.
-func readStat(pid int) (state byte, parent int, ok bool) {
+// stat is what /proc/<pid>/stat has of a process: its third, fourth and ninth
+// field (proc(5)).
+type stat struct {
+	state   byte
+	parent  int
+	exiting bool // Linux takes it apart, or has
+}
+
+// pfExiting is PF_EXITING of linux/sched.h.
+const pfExiting = 0x4
+
+func readStat(pid int) (s stat, ok bool) {
 	b, err := ReadProc("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, false
+		return s, false
 	}
 	return parseStat(b)
 }
@@ -88,23 +97,27 @@ func State(pid, tid int) byte {
 	if err != nil {
 		return 0
 	}
-	state, _, _ := parseStat(b)
-	return state
+	s, _ := parseStat(b)
+	return s.state
 }
 
 // parseStat finds them after the second field, which is the program's name in
 // parentheses and may itself hold spaces and parentheses (proc(5)).
-func parseStat(stat []byte) (state byte, parent int, ok bool) {
-	end := bytes.LastIndexByte(stat, ')')
+func parseStat(line []byte) (s stat, ok bool) {
+	end := bytes.LastIndexByte(line, ')')
 	if end < 0 {
-		return 0, 0, false
+		return s, false
 	}
-	f := bytes.Fields(stat[end+1:])
-	if len(f) < 2 {
-		return 0, 0, false
+	f := bytes.Fields(line[end+1:])
+	if len(f) < 7 {
+		return s, false
 	}
 	parent, err := strconv.Atoi(string(f[1]))
-	return f[0][0], parent, err == nil
+	if err != nil {
+		return s, false
+	}
+	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
+	return stat{f[0][0], parent, flags&pfExiting != 0}, err == nil
 }
 
 // ReadProc reads a file of /proc. os.ReadFile asks the poller whether it knows

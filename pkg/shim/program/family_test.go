@@ -7,15 +7,15 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	for stat, want := range map[string]int{
-		"12 (sh) S 7 12 12 0":          7,
-		"12 (a) S 9 (b) S 8 12 12 0":   8,
-		"12 ((sd-pam) x) y) Z 1 1 1 0": 1,
-		"12 (sh":                       -1, "": -1, "1 (x) S": -1,
+	for line, want := range map[string]stat{
+		"12 (sh) S 7 12 12 0 -1 4194560 85":        {'S', 7, false},
+		"12 (a) S 9 (b) S 8 12 12 0 -1 0 0":        {'S', 8, false},
+		"12 ((sd-pam) x) y) Z 1 1 1 0 -1 4228364 ": {'Z', 1, true},
+		"12 (sh": {}, "": {}, "1 (x) S": {}, "1 (x) S 1 2 3 4 -1 x": {}, "1 (x) S x 2 3 4 -1 4": {},
 	} {
-		_, got, ok := parseStat([]byte(stat))
-		if ok != (want >= 0) || ok && got != want {
-			t.Errorf("%q: %d %t", stat, got, ok)
+		got, ok := parseStat([]byte(line))
+		if ok != (want != stat{}) || ok && got != want {
+			t.Errorf("%q: %v %t", line, got, ok)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func KillAll() {
 func living(pids []int) []int {
 	var out []int
 	for _, pid := range pids {
-		if state, _, ok := readStat(pid); ok && state != 'Z' && state != 'X' {
+		if s, ok := readStat(pid); ok && s.state != 'Z' && s.state != 'X' {
 			out = append(out, pid)
 		}
 	}

@@ -76,8 +76,8 @@ func (p *Process) hasEnded() bool {
 	}
 }
 
-// WaitFor says whether the program ended within d.
-func (p *Process) WaitFor(d time.Duration) bool {
+// waitFor says whether the program ended within d.
+func (p *Process) waitFor(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -86,6 +86,24 @@ func (p *Process) WaitFor(d time.Duration) bool {
 	case <-t.C:
 		return false
 	}
+}
+
+// takenApart is how long Linux may need to take a program apart: with much
+// memory, on a busy machine, or where a control group lets it run rarely.
+const takenApart = 5 * time.Second
+
+// Ends says whether the program ended within d, or will now: then it waits for
+// that.
+func (p *Process) Ends(d time.Duration) bool {
+	if p.waitFor(d) {
+		return true
+	}
+	// Where it is no longer there it has been waited for, and its status will be
+	// known in a moment.
+	if s, ok := readStat(p.pid); ok && s.exiting || syscall.Kill(p.pid, 0) == syscall.ESRCH {
+		return p.waitFor(takenApart)
+	}
+	return p.hasEnded()
 }
 
 // Code is the exit code as a shell has it: the program's own, or 128+n where

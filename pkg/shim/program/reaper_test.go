@@ -36,7 +36,7 @@ func TestManyPrograms(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if !p.WaitFor(20 * time.Second) {
+				if !p.waitFor(20 * time.Second) {
 					t.Errorf("process %d was not waited for", p.PID())
 					return
 				}
@@ -58,7 +58,10 @@ func TestManyPrograms(t *testing.T) {
 // and waits for programs of its own.
 func TestOrphans(t *testing.T) {
 	AdoptOrphans()
-	p, output := begin(t, "sh", "-c", "i=0; while [ $i -lt 1000 ]; do ( : & ); i=$((i+1)); done; (sh -c 'sleep 0.2; echo $PPID >/dev/null; cut -d\" \" -f4 /proc/$$/stat' &)")
+	// The last one gives its first parent, which is ending, time to be gone.
+	p, output := begin(t, "sh", "-c", `export want=$PPID
+		i=0; while [ $i -lt 1000 ]; do ( : & ); i=$((i+1)); done
+		(sh -c 'i=0; while p=$(cut -d" " -f4 /proc/$$/stat); [ $p != $want ] && [ $i -lt 100 ]; do i=$((i+1)); sleep 0.1; done; echo $p' &)`)
 	for range 50 {
 		if own, _ := run(t, "sh", "-c", "exit 3"); own.Code() != 3 {
 			t.Fatalf("the exit code of a program beside orphans is %d", own.Code())
@@ -93,9 +96,9 @@ func TestCodes(t *testing.T) {
 func TestStopped(t *testing.T) {
 	p, _ := begin(t, "sleep", "60")
 	p.Signal(syscall.SIGSTOP)
-	eventually(t, "it is stopped", func() bool { s, _, _ := readStat(p.PID()); return s == 'T' })
+	eventually(t, "it is stopped", func() bool { s, _ := readStat(p.PID()); return s.state == 'T' })
 	p.Signal(syscall.SIGCONT)
-	eventually(t, "it goes on", func() bool { s, _, _ := readStat(p.PID()); return s == 'S' })
+	eventually(t, "it goes on", func() bool { s, _ := readStat(p.PID()); return s.state == 'S' })
 	if p.hasEnded() {
 		t.Error("it is taken for ended")
 	}
@@ -112,7 +115,7 @@ func TestKill(t *testing.T) {
 	eventually(t, "five processes", func() bool { return len(Descendants(p.PID())) >= 3 })
 	below := Descendants(p.PID())
 	p.Signal(syscall.SIGTERM)
-	if p.WaitFor(50 * time.Millisecond) {
+	if p.waitFor(50 * time.Millisecond) {
 		t.Error("it did not outlive SIGTERM")
 	}
 	p.Kill()

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		child(target)
 	}
 	code := m.Run()
-	for deadline := time.Now().Add(8 * time.Second); code == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); code == 0; time.Sleep(10 * time.Millisecond) {
 		left := leftOver()
 		if left == "" {
 			break

@@ -70,6 +70,13 @@ func idle(r *Relay) int {
 	return len(r.pool.idle)
 }
 
+// quiet says whether there is an idle connection that nothing has come on.
+func quiet(r *Relay) bool {
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	return len(r.pool.idle) > 0 && r.pool.idle[0].Quiet()
+}
+
 // TestWhichConnection: the body of each answer is the number of its
 // connection.
 func TestWhichConnection(t *testing.T) {
@@ -95,19 +102,26 @@ func TestWhichConnection(t *testing.T) {
 		}
 	})
 	t.Run("POST, announced", func(t *testing.T) {
-		r := peer(t, forever("Keep-Alive: timeout=5\r\n")).relay()
-		got := mustDo(t, r, post()) + mustDo(t, r, post())
-		ago(r, -1900*time.Millisecond)
-		got += mustDo(t, r, post())
-		ago(r, -2100*time.Millisecond)
-		if got += mustDo(t, r, post()); got != "1112" {
-			t.Error(got)
-		}
-		r = peer(t, forever("Keep-Alive: max=7, timeout=1\r\n")).relay()
-		got = mustDo(t, r, post())
-		ago(r, -600*time.Millisecond)
-		if got += mustDo(t, r, post()); got != "12" {
-			t.Error(got)
+		for _, c := range []struct {
+			field string
+			ago   time.Duration
+			want  string
+		}{
+			{"timeout=5", 0, "11"}, {"timeout=5", 1900 * time.Millisecond, "11"}, {"timeout=5", 2100 * time.Millisecond, "12"},
+			{"max=7, timeout=1", 0, "11"}, {"max=7, timeout=1", 600 * time.Millisecond, "12"},
+		} {
+			got, soon := "", false
+			for i := 0; i < 20 && got != c.want && !soon; i++ { // a pause makes a connection older than meant
+				r := peer(t, forever("Keep-Alive: "+c.field+"\r\n")).relay()
+				got = mustDo(t, r, post())
+				began := time.Now()
+				ago(r, -c.ago)
+				got += mustDo(t, r, post())
+				soon = time.Since(began) < 50*time.Millisecond
+			}
+			if got != c.want {
+				t.Errorf("%s, %s ago: %s, want %s", c.field, c.ago, got, c.want)
+			}
 		}
 	})
 	t.Run("another address", func(t *testing.T) {
@@ -142,38 +156,71 @@ func TestWhichConnection(t *testing.T) {
 // TestIdleAreClosed: also when no further request comes.
 func TestIdleAreClosed(t *testing.T) {
 	t.Parallel()
-	p := listen(t)
-	r := p.relay()
-	closed := make(chan time.Time, 1)
-	go func() {
-		c := p.accept()
-		reply(c, "1")
-		_, _ = io.ReadAll(c)
-		closed <- time.Now()
-	}()
-	mustDo(t, r, get("/"))
-	rested := time.Now()
-	if d := (<-closed).Sub(rested); d < maxIdle || d > maxIdle+time.Second {
-		t.Error(d)
+	took := time.Hour
+	for i := 0; i < 5 && took > maxIdle+time.Second; i++ { // a busy machine may be late once
+		p := listen(t)
+		r := p.relay()
+		closed := make(chan time.Time, 1)
+		go func() {
+			c := p.accept()
+			reply(c, "1")
+			_, _ = io.ReadAll(c)
+			closed <- time.Now()
+		}()
+		began := time.Now()
+		mustDo(t, r, get("/"))
+		answered := time.Now()
+		at := <-closed
+		if d := at.Sub(began); d < maxIdle {
+			t.Error(d)
+		}
+		took = at.Sub(answered)
+		r.pool.mu.Lock()
+		if len(r.pool.idle) != 0 || r.pool.active != 0 || r.pool.tending {
+			t.Errorf("%+v", &r.pool)
+		}
+		r.pool.mu.Unlock()
 	}
-	r.pool.mu.Lock()
-	defer r.pool.mu.Unlock()
-	if len(r.pool.idle) != 0 || r.pool.active != 0 || r.pool.tending {
-		t.Errorf("%+v", &r.pool)
+	if took > maxIdle+time.Second {
+		t.Error(took)
 	}
+}
+
+// counted tells of its end.
+type counted struct {
+	*net.TCPConn
+	closed func()
+}
+
+func (c counted) Close() error {
+	c.closed()
+	return c.TCPConn.Close()
 }
 
 // TestPoolIsBounded: no more connections are kept than requests were made at
 // a time.
 func TestPoolIsBounded(t *testing.T) {
-	var open, most atomic.Int64
 	p := peer(t, func(c net.Conn, n int) {
-		most.Store(max(most.Load(), open.Add(1)))
 		for reply(c, "x") {
 		}
-		open.Add(-1)
 	})
-	r := p.relay()
+	// They are counted at this end: the other sees them end when it has time.
+	var mu sync.Mutex
+	open, most := 0, 0
+	add := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		open += n
+		most = max(most, open)
+	}
+	r := New(Options{Dial: func(context.Context) (net.Conn, error) {
+		c, err := net.Dial("tcp", p.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		add(1)
+		return counted{c.(*net.TCPConn), sync.OnceFunc(func() { add(-1) })}, nil
+	}})
 	var wait sync.WaitGroup
 	for range 4 {
 		wait.Go(func() {
@@ -186,12 +233,13 @@ func TestPoolIsBounded(t *testing.T) {
 	if n := idle(r); n == 0 || n > 4 {
 		t.Errorf("%d are idle", n)
 	}
-	eventually(t, "closing", func() bool { return open.Load() <= 4 })
-	if n := most.Load(); n > 12 {
-		t.Errorf("there were %d", n)
+	if open > 4 || most > 12 {
+		t.Errorf("%d are open, and there were %d", open, most)
 	}
 	r.Close()
-	eventually(t, "closing", func() bool { return open.Load() == 0 })
+	if open != 0 {
+		t.Errorf("%d are open", open)
+	}
 }
 
 // TestOneAtATime: a server that answers one connection until it is closed, as
@@ -210,15 +258,19 @@ func TestOneAtATime(t *testing.T) {
 		}
 	}()
 	r := p.relay()
-	began := time.Now()
-	for range 100 {
-		mustDo(t, r, get("/"))
-		mustDo(t, r, post()) // over a connection of its own
-	}
 	// The first time it is found out after 100 to 200 ms, then it is known; on a
 	// busy machine it may be found out more than once.
-	if d := time.Since(began); d > 5*time.Second {
-		t.Error("it took", d)
+	deadline := time.Now().Add(time.Minute)
+	for quick := 0; quick < 20; {
+		mustDo(t, r, get("/"))
+		began := time.Now()
+		mustDo(t, r, post()) // over a connection of its own
+		if quick++; time.Since(began) >= starving {
+			quick = 0
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it takes its time each time")
+		}
 	}
 }
 

@@ -173,13 +173,13 @@ func (p *program) relay() *Relay {
 	return r
 }
 
-// accept waits for a connection. It breaks after 10 s.
+// accept waits for a connection. It breaks after 30 s.
 func (p *program) accept() net.Conn {
 	c, err := p.Accept()
 	if err != nil {
 		return nil
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	p.t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -198,7 +198,7 @@ func readHead(c net.Conn) string {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not happen", what)
 		}

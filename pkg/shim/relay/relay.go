@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/message"
 )
@@ -26,6 +27,8 @@ type Options struct {
 type Relay struct {
 	options Options
 	pool    pool
+
+	expectPatience time.Duration
 }
 
 // New makes a Relay. It connects when it has a request.
@@ -36,7 +39,7 @@ func New(o Options) *Relay {
 	if o.Explain == nil {
 		o.Explain = func(error) *message.Failure { return nil }
 	}
-	r := &Relay{options: o}
+	r := &Relay{options: o, expectPatience: expectPatience}
 	r.pool = pool{open: r.open, generation: o.Generation, unanswered: map[*conn]struct{}{}}
 	return r
 }

@@ -85,7 +85,7 @@ func (s *sender) asked() bool {
 	if s.ahead == nil {
 		return true
 	}
-	late := time.NewTimer(expectPatience)
+	late := time.NewTimer(s.e.relay.expectPatience)
 	defer late.Stop()
 	select {
 	case <-s.ahead:

@@ -39,7 +39,7 @@ func front(t *testing.T, r *Relay) string {
 }
 
 // behind starts a relay, with a server before it, to a net/http program.
-func behind(t *testing.T, h http.HandlerFunc) (addr string) {
+func behind(t *testing.T, h http.HandlerFunc, set ...func(*Relay)) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +48,9 @@ func behind(t *testing.T, h http.HandlerFunc) (addr string) {
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Close() })
 	r := New(Options{Dial: dialer(l.Addr())})
+	for _, s := range set {
+		s(r)
+	}
 	t.Cleanup(r.Close)
 	return front(t, r)
 }
@@ -60,9 +63,9 @@ func dialer(a net.Addr) func(context.Context) (net.Conn, error) {
 }
 
 func client(t *testing.T) *http.Client {
-	tr := &http.Transport{ExpectContinueTimeout: 10 * time.Second}
+	tr := &http.Transport{ExpectContinueTimeout: time.Minute}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 2 * time.Minute}
 }
 
 // noise is bytes that are not all the same, n of them.
@@ -183,7 +186,7 @@ func TestBrokenRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n%s", c.head, c.body)
 			if c.answer == "" {
 				conn.Close()
@@ -195,7 +198,7 @@ func TestBrokenRequest(t *testing.T) {
 				if err == nil {
 					t.Error("it was taken for whole")
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Error("the program was not told")
 			}
 		})

@@ -117,9 +117,10 @@ func TestProgramHangsInItsAnswer(t *testing.T) {
 			s.poll()
 			c := s.raw("POST " + prefix + "hangs" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + sent)
 			until(t, a, "it is not taken", func() bool { return len(a.outstanding) == 0 })
+			began := sent != "" && path == "/response"
+			until(t, a, "it is not begun", func() bool { return !began || x.began.Load() })
 			time.Sleep(20 * time.Millisecond)
 			x.leave()
-			began := sent != "" && path == "/response"
 			if err := await(t, done); !errors.Is(err, message.ErrAborted) || x.aborted != began {
 				t.Errorf("%s after %d bytes: %v, aborted %v", path, len(sent), err, x.aborted)
 			}

@@ -67,7 +67,7 @@ func await(t *testing.T, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Do did not return")
 		return nil
 	}
@@ -76,7 +76,7 @@ func await(t *testing.T, done <-chan error) error {
 // until waits for a condition that the API's lock guards.
 func until(t *testing.T, a *API, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		a.mu.Lock()
 		yes := ok()
 		a.mu.Unlock()

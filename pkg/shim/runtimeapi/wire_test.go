@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/imgbuild/imgbuild/pkg/shim/http1"
@@ -17,6 +18,7 @@ type call struct {
 	request message.Request
 	head    message.Head
 	body    strings.Builder
+	began   atomic.Bool
 	ended   bool
 	aborted bool
 	refuse  bool // writes fail: the client is gone
@@ -42,7 +44,7 @@ func newCall(method, target, body string, fields ...string) *call {
 func (x *call) Request() *message.Request         { return &x.request }
 func (x *call) Interim(int, message.Header) error { return nil }
 func (x *call) Flush() error                      { return nil }
-func (x *call) Head(h message.Head) error         { x.head = h; return nil }
+func (x *call) Head(h message.Head) error         { x.head = h; x.began.Store(true); return nil }
 func (x *call) Upgrade() (net.Conn, error)        { return nil, errors.New("none") }
 func (x *call) Abort()                            { x.aborted = true }
 func (x *call) Write(p []byte) (int, error) {
