@@ -3,11 +3,10 @@
 // a RAM role, is exchanged for a temporary user and password of the registry.
 // Nothing of it is written to disk.
 //
-// The requests are made and signed here, and not by the vendor's SDK: its
-// client of the personal edition's API (cr-20160607 v1.0.1) throws the answer
-// away and returns its headers only, its errors quote what was signed, a
-// security token included, its calls take no context, and it brings 15
-// modules. What finds access keys is the vendor's (credentials-go).
+// The requests are made here, by package openapi, and not by the vendor's SDK:
+// its client of the personal edition's API (cr-20160607 v1.0.1) throws the
+// answer away and returns its headers only, its errors quote what was signed, a
+// security token included, its calls take no context, and it brings 15 modules.
 package acr
 
 import (
@@ -19,13 +18,14 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/openapi"
 	"github.com/imgbuild/imgbuild/pkg/push"
 )
 
 // Source makes logins. It is safe for concurrent use.
 type Source struct {
 	transport http.RoundTripper
-	wallet    wallet
+	wallet    *openapi.Wallet
 	now       func() time.Time
 
 	mu        sync.Mutex
@@ -52,7 +52,7 @@ func WithTransport(t http.RoundTripper) Option {
 func New(opts ...Option) (*Source, error) {
 	s := &Source{
 		transport: http.DefaultTransport,
-		wallet:    wallet{machine: thisMachine()},
+		wallet:    openapi.NewWallet(),
 		now:       time.Now,
 		instances: map[string]string{},
 	}
@@ -73,7 +73,7 @@ func (s *Source) Login(ctx context.Context, host string) (*push.Login, error) {
 	if !ok {
 		return nil, nil
 	}
-	k, from, err := s.wallet.key(ctx)
+	k, from, err := s.wallet.Key(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("logging in to %s: %w", host, err)
 	}
@@ -93,10 +93,5 @@ func (s *Source) Ways(host string) string {
 	if _, ok := address.ParseACR(host); !ok {
 		return ""
 	}
-	return `or give Alibaba Cloud credentials in one of these ways:
-  ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (and ALIBABA_CLOUD_SECURITY_TOKEN) in the environment
-  ALIBABA_CLOUD_ROLE_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE, as in CI
-  a profile of the aliyun command: aliyun configure
-  ~/.alibabacloud/credentials, or the file in ALIBABA_CLOUD_CREDENTIALS_FILE
-  on an ECS instance: a RAM role attached to it (ALIBABA_CLOUD_ECS_METADATA names it)`
+	return "or give Alibaba Cloud credentials in one of these ways:\n" + openapi.Ways()
 }

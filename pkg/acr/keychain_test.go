@@ -44,8 +44,8 @@ func TestKeychain(t *testing.T) {
 			}
 		}
 	}
-	if c.logins != 2 {
-		t.Errorf("%d logins; want 2", c.logins)
+	if c.Logins != 2 {
+		t.Errorf("%d logins; want 2", c.Logins)
 	}
 	// A wrong key is told of, not passed over.
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "wr0ng")

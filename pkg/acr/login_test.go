@@ -26,16 +26,16 @@ func TestLogin(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			c := newCloud(t)
 			for i := range 120 { // more than a page
-				c.instances = append(c.instances, fmt.Sprint("other-", i))
+				c.Instances = append(c.Instances, fmt.Sprint("other-", i))
 			}
-			c.instances = append(c.instances, "My-Team")
+			c.Instances = append(c.Instances, "My-Team")
 			s := source(t, c.transport, withKey())
 			l, err := s.Login(t.Context(), host)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(c.asked, want) {
-				t.Errorf("asked %q; want %q", c.asked, want)
+			if !slices.Equal(c.Asked, want) {
+				t.Errorf("asked %q; want %q", c.Asked, want)
 			}
 			if want == nil {
 				if l != nil || s.Ways(host) != "" {
@@ -53,10 +53,10 @@ func TestLogin(t *testing.T) {
 				t.Errorf("ways: %s", s.Ways(host))
 			}
 			// The instance is known now; the login is another.
-			c.asked = nil
+			c.Asked = nil
 			l, err = s.Login(t.Context(), host)
-			if err != nil || len(c.asked) != 1 || l.Password != "login-s3cret-2" {
-				t.Errorf("the second login: %+v, %v after %q", l, err, c.asked)
+			if err != nil || len(c.Asked) != 1 || l.Password != "login-s3cret-2" {
+				t.Errorf("the second login: %+v, %v after %q", l, err, c.Asked)
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestLogin(t *testing.T) {
 // TestTemporaryKey: a key that came with a security token.
 func TestTemporaryKey(t *testing.T) {
 	c := newCloud(t)
-	c.tokens[testID] = "sts/tok3n+="
+	c.Tokens[testID] = "sts/tok3n+="
 	env := withKey()
 	env["ALIBABA_CLOUD_SECURITY_TOKEN"] = "sts/tok3n+="
 	if _, err := source(t, c.transport, env).Login(t.Context(), "registry.cn-hangzhou.aliyuncs.com"); err != nil {
@@ -76,8 +76,8 @@ func TestTemporaryKey(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	c := newCloud(t)
 	l, err := source(t, c.transport, nil).Login(t.Context(), "registry.cn-hangzhou.aliyuncs.com")
-	if l != nil || err != nil || len(c.asked) != 0 {
-		t.Errorf("login %v, error %v, asked %q; want none", l, err, c.asked)
+	if l != nil || err != nil || len(c.Asked) != 0 {
+		t.Errorf("login %v, error %v, asked %q; want none", l, err, c.Asked)
 	}
 }
 
@@ -118,8 +118,8 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
-			c.instances = []string{"other", "my-team"}
-			c.fail = tc.fail
+			c.Instances = []string{"other", "my-team"}
+			c.Fail = tc.fail
 			env := withKey()
 			for k, v := range tc.env {
 				env[k] = v
@@ -145,7 +145,7 @@ func TestRefused(t *testing.T) {
 func TestPasses(t *testing.T) {
 	c := newCloud(t)
 	n := 0
-	c.fail = func(string) (int, string) {
+	c.Fail = func(string) (int, string) {
 		if n++; n < 3 {
 			return 503, `{"Code":"ServiceUnavailable"}`
 		}
@@ -155,7 +155,7 @@ func TestPasses(t *testing.T) {
 	if _, err := s.Login(t.Context(), "registry.cn-hangzhou.aliyuncs.com"); err != nil {
 		t.Error(err)
 	}
-	c.fail = func(string) (int, string) { n++; return 429, `{"Code":"Throttling.User"}` }
+	c.Fail = func(string) (int, string) { n++; return 429, `{"Code":"Throttling.User"}` }
 	n = 0
 	if _, err := s.Login(t.Context(), "registry.cn-hangzhou.aliyuncs.com"); err == nil || !strings.Contains(err.Error(), "wants fewer requests") || n != tries {
 		t.Errorf("error %v after %d tries", err, n)

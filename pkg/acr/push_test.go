@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/openapi/openapitest"
 	"github.com/imgbuild/imgbuild/pkg/push"
 )
 
@@ -60,18 +61,18 @@ func (g *region) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *cloud) newest() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.logins == 0 {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	if c.Logins == 0 {
 		return ""
 	}
-	return fmt.Sprint("login-s3cret-", c.logins)
+	return fmt.Sprint("login-s3cret-", c.Logins)
 }
 
 func (c *cloud) revoke() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.logins++
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.Logins++
 }
 
 // TestPush: from an access key to a tag in the registry, with logins that end
@@ -80,10 +81,10 @@ func TestPush(t *testing.T) {
 	for _, host := range []string{"registry.cn-hangzhou.aliyuncs.com", "crpi-0a1b2c3d.cn-hangzhou.personal.cr.aliyuncs.com", "my-team-registry.cn-hangzhou.cr.aliyuncs.com"} {
 		t.Run(host, func(t *testing.T) {
 			c := newCloud(t)
-			c.instances = []string{"my-team"}
+			c.Instances = []string{"my-team"}
 			s := source(t, c.transport, withKey())
 			g := &region{cloud: c, registry: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
-			p, err := push.New(push.WithLogins(s), push.WithTransport(dialTo(t, g)), push.WithSlots(1), push.WithKeychain(authn.NewMultiKeychain()))
+			p, err := push.New(push.WithLogins(s), push.WithTransport(openapitest.Anywhere(t, g)), push.WithSlots(1), push.WithKeychain(authn.NewMultiKeychain()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,15 +107,15 @@ func TestPush(t *testing.T) {
 				t.Errorf("the tag was not moved: %q", g.log)
 			}
 			n := 0
-			for _, a := range c.asked {
+			for _, a := range c.Asked {
 				if strings.HasSuffix(a, "GetAuthorizationToken") {
 					n++
 				}
 			}
 			if n < 3 {
-				t.Errorf("%d logins were got; want some more: %q", n, c.asked)
+				t.Errorf("%d logins were got; want some more: %q", n, c.Asked)
 			}
-			if found, err := os.ReadDir(s.wallet.machine.home); err != nil || len(found) != 0 {
+			if found, err := os.ReadDir(os.Getenv("HOME")); err != nil || len(found) != 0 {
 				t.Errorf("the home has %v, %v; want nothing", found, err)
 			}
 		})
@@ -134,7 +135,7 @@ func TestPushRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
 			g := &region{cloud: c, registry: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
-			p, err := push.New(push.WithLogins(source(t, c.transport, tc.env)), push.WithTransport(dialTo(t, g)), push.WithKeychain(authn.NewMultiKeychain()))
+			p, err := push.New(push.WithLogins(source(t, c.transport, tc.env)), push.WithTransport(openapitest.Anywhere(t, g)), push.WithKeychain(authn.NewMultiKeychain()))
 			if err != nil {
 				t.Fatal(err)
 			}

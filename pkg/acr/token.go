@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/address"
 )
 
@@ -149,8 +150,11 @@ func parseInstances(body []byte) (instances, error) {
 	return l, nil
 }
 
+// shown is what may be shown of a name that somebody else wrote.
+var shown = lazyregexp.New(`[A-Za-z0-9._-]{1,80}`)
+
 func noInstance(at address.ACR, names []string) error {
-	names = slices.DeleteFunc(names, func(n string) bool { return code.FindString(n) != n || n == "" })
+	names = slices.DeleteFunc(names, func(n string) bool { return shown().FindString(n) != n || n == "" })
 	slices.Sort(names)
 	have := "they see none there; check the region, and whose credentials they are"
 	if len(names) > 0 {

@@ -1,4 +1,4 @@
-package acr
+package openapi
 
 import (
 	"net/http"
@@ -26,7 +26,7 @@ func TestAuthorization(t *testing.T) {
 		req.Header.Set(k, v)
 	}
 	want := "ACS3-HMAC-SHA256 Credential=YourAccessKeyId,SignedHeaders=host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version,Signature=06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
-	if got := authorization(req, key{id: "YourAccessKeyId", secret: "YourAccessKeySecret"}); got != want {
+	if got := authorization(req, Key{ID: "YourAccessKeyId", Secret: "YourAccessKeySecret"}); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -38,7 +38,7 @@ func TestSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sign(req, key{"id", "secret", token}, "GetAuthorizationToken", "2016-06-07", time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)))
+		sign(req, nil, Key{"id", "secret", token}, "GetAuthorizationToken", "2016-06-07", time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)))
 		if got := req.Header.Get("X-Acs-Date"); got != "2026-01-02T02:04:05Z" {
 			t.Errorf("date %s", got)
 		}

@@ -1,4 +1,4 @@
-package acr
+package openapi
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/imgbuild/imgbuild/pkg/openapi/openapitest"
 )
 
 const (
@@ -32,8 +34,8 @@ func TestFind(t *testing.T) {
 		works bool
 	}{
 		"nothing":             {files: map[string]string{"product_name": otherMachine}},
-		"environment":         {env: withKey(), files: map[string]string{".aliyun/config.json": akProfile}, want: "the environment", works: true},
-		"half a key":          {env: map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": testID}, want: "ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set"},
+		"environment":         {env: openapitest.Env(), files: map[string]string{".aliyun/config.json": akProfile}, want: "the environment", works: true},
+		"half a key":          {env: map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": openapitest.ID}, want: "ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set"},
 		"aliyun":              {files: map[string]string{".aliyun/config.json": akProfile}, want: "the profile prod in ", works: true},
 		"another profile":     {env: map[string]string{"ALIBABA_CLOUD_PROFILE": "dev"}, files: map[string]string{".aliyun/config.json": akProfile}, want: `there is no profile "dev"`},
 		"profile in the file": {env: map[string]string{"ALIBABA_CLOUD_PROFILE": "dev"}, files: map[string]string{".aliyun/config.json": akProfile, ".alibabacloud/credentials": strings.Replace(akFile, "default", "dev", 1)}, want: "credentials", works: true},
@@ -52,7 +54,7 @@ func TestFind(t *testing.T) {
 		"address":             {env: map[string]string{"ALIBABA_CLOUD_CREDENTIALS_URI": "http://127.0.0.1:1/"}, want: "ALIBABA_CLOUD_CREDENTIALS_URI"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wallet{machine: bare(t)}
+			w := bare(t)
 			for k, v := range tc.env {
 				t.Setenv(k, v)
 			}
@@ -77,8 +79,8 @@ func TestFind(t *testing.T) {
 				t.Errorf("it shows a secret: %s", got)
 			}
 			if tc.works {
-				k, _, err := w.key(t.Context())
-				if err != nil || *k != (key{id: testID, secret: testSecret}) {
+				k, _, err := w.Key(t.Context())
+				if err != nil || *k != (Key{ID: openapitest.ID, Secret: openapitest.Secret}) {
 					t.Errorf("key %v, error %v", k, err)
 				}
 			}
@@ -86,9 +88,15 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// bare is the wallet of a machine without any credentials.
+func bare(t *testing.T) *Wallet {
+	home := openapitest.Bare(t)
+	return &Wallet{machine: machine{getenv: os.Getenv, home: home, product: home + "/product_name"}}
+}
+
 // through has the library's own requests, whose hosts are fixed, arrive at h.
 func through(t *testing.T, h http.HandlerFunc) {
-	tr := dialTo(t, h)
+	tr := openapitest.Anywhere(t, h)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	u, err := url.Parse(s.URL)
@@ -106,10 +114,9 @@ func through(t *testing.T, h http.HandlerFunc) {
 	t.Cleanup(func() { http.DefaultTransport = old })
 }
 
-// TestOIDC: a pipeline's token is exchanged for a temporary key, that for a
-// login, and both anew when the token in the file is another.
+// TestOIDC: a pipeline's token is exchanged for a temporary key, and anew when
+// the token in the file is another.
 func TestOIDC(t *testing.T) {
-	c := newCloud(t)
 	var reply func(w http.ResponseWriter)
 	var form url.Values
 	through(t, func(w http.ResponseWriter, r *http.Request) {
@@ -124,43 +131,44 @@ func TestOIDC(t *testing.T) {
 	if err := os.WriteFile(file, []byte("oidc-tok3n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := source(t, c.transport, map[string]string{
+	env := map[string]string{
 		"ALIBABA_CLOUD_ROLE_ARN":          "acs:ram::1:role/pusher",
 		"ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/ci",
 		"ALIBABA_CLOUD_OIDC_TOKEN_FILE":   file,
-	})
-	const host = "registry.cn-hangzhou.aliyuncs.com"
-	reply = func(w http.ResponseWriter) {
-		apiError(w, 400, "AuthenticationFail.OIDCToken.Expired", "This JWT has expired: oidc-tok3n")
 	}
-	_, err := s.Login(t.Context(), host)
+	w := bare(t)
+	for k, v := range env {
+		t.Setenv(k, v)
+	}
+	reply = func(w http.ResponseWriter) {
+		openapitest.Refuse(w, 400, "AuthenticationFail.OIDCToken.Expired", "This JWT has expired: oidc-tok3n")
+	}
+	_, _, err := w.Key(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "the OIDC token has expired; have the pipeline make a new one") || strings.Contains(err.Error(), "tok3n") {
 		t.Errorf("error %v", err)
 	}
 
-	c.secrets["STS.id"], c.tokens["STS.id"] = "sts-s3cret", "security-tok3n"
 	reply = func(w http.ResponseWriter) {
 		json.NewEncoder(w).Encode(map[string]any{"Credentials": map[string]string{"AccessKeyId": "STS.id", "AccessKeySecret": "sts-s3cret", "SecurityToken": "security-tok3n",
 			"Expiration": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z")}})
 	}
-	l, err := s.Login(t.Context(), host)
+	k, from, err := w.Key(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(l.From, "the OIDC role") {
-		t.Errorf("from %q", l.From)
+	if *k != (Key{"STS.id", "sts-s3cret", "security-tok3n"}) || !strings.Contains(from, "the OIDC role") {
+		t.Errorf("another key, from %q", from)
 	}
 	if form.Get("Action") != "AssumeRoleWithOIDC" || form.Get("OIDCToken") != "oidc-tok3n" || form.Get("RoleArn") != "acs:ram::1:role/pusher" || form.Get("RoleSessionName") != "imgbuild" {
 		t.Errorf("asked with %v", form)
 	}
 
 	os.Remove(file)
-	s = source(t, c.transport, map[string]string{
-		"ALIBABA_CLOUD_ROLE_ARN":          "acs:ram::1:role/pusher",
-		"ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/ci",
-		"ALIBABA_CLOUD_OIDC_TOKEN_FILE":   file,
-	})
-	if _, err := s.Login(t.Context(), host); err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
+	w = bare(t)
+	for k, v := range env {
+		t.Setenv(k, v)
+	}
+	if _, _, err := w.Key(t.Context()); err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -168,8 +176,6 @@ func TestOIDC(t *testing.T) {
 // TestInstanceRole: the metadata service is asked where this is an ECS
 // instance, and nowhere else.
 func TestInstanceRole(t *testing.T) {
-	c := newCloud(t)
-	c.secrets["STS.ecs"], c.tokens["STS.ecs"] = "sts-s3cret", "security-tok3n"
 	var asked []string
 	role := "pusher"
 	through(t, func(w http.ResponseWriter, r *http.Request) {
@@ -187,35 +193,37 @@ func TestInstanceRole(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	const host = "registry-vpc.cn-hangzhou.aliyuncs.com"
-	login := func(firmware string, env map[string]string) (string, error) {
+	key := func(firmware string, env map[string]string) (string, error) {
 		t.Helper()
 		asked = nil
-		s := source(t, c.transport, env)
-		if err := os.WriteFile(s.wallet.machine.product, []byte(firmware), 0o600); err != nil {
+		w := bare(t)
+		for k, v := range env {
+			t.Setenv(k, v)
+		}
+		if err := os.WriteFile(w.machine.product, []byte(firmware), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := s.Login(t.Context(), host)
-		if l == nil {
-			return "", err
+		k, from, err := w.Key(t.Context())
+		if k != nil && *k != (Key{"STS.ecs", "sts-s3cret", "security-tok3n"}) {
+			t.Error("another key")
 		}
-		return l.From, err
+		return from, err
 	}
-	if from, err := login(ecsFirmware, nil); err != nil || !strings.Contains(from, "the RAM role of this ECS instance") || !strings.HasPrefix(asked[0], "PUT 100.100.100.200/latest/api/token") {
-		t.Errorf("login from %q, error %v after %q", from, err, asked)
+	if from, err := key(ecsFirmware, nil); err != nil || !strings.Contains(from, "the RAM role of this ECS instance") || !strings.HasPrefix(asked[0], "PUT 100.100.100.200/latest/api/token") {
+		t.Errorf("a key from %q, error %v after %q", from, err, asked)
 	}
-	if from, err := login(otherMachine, nil); err != nil || from != "" || len(asked) != 0 {
-		t.Errorf("on another machine: login from %q, error %v after %q; want no request", from, err, asked)
+	if from, err := key(otherMachine, nil); err != nil || from != "" || len(asked) != 0 {
+		t.Errorf("on another machine: a key from %q, error %v after %q; want no request", from, err, asked)
 	}
-	if from, err := login(otherMachine, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": "pusher"}); err != nil || from == "" {
-		t.Errorf("a role that is named: login from %q, error %v", from, err)
+	if from, err := key(otherMachine, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": "pusher"}); err != nil || from == "" {
+		t.Errorf("a role that is named: a key from %q, error %v", from, err)
 	}
 	role = ""
-	if from, err := login(otherMachine, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": "pusher"}); err == nil || !strings.Contains(err.Error(), "the instance has no such role") {
-		t.Errorf("a role that is not there: login from %q, error %v", from, err)
+	if from, err := key(otherMachine, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": "pusher"}); err == nil || !strings.Contains(err.Error(), "the instance has no such role") {
+		t.Errorf("a role that is not there: a key from %q, error %v", from, err)
 	}
-	if from, err := login(ecsFirmware, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": ""}); err != nil || from != "" {
-		t.Errorf("an instance without a role: login from %q, error %v", from, err)
+	if from, err := key(ecsFirmware, map[string]string{"ALIBABA_CLOUD_ECS_METADATA": ""}); err != nil || from != "" {
+		t.Errorf("an instance without a role: a key from %q, error %v", from, err)
 	}
 }
 
@@ -225,13 +233,21 @@ func TestStopped(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	defer server.Close()
 	defer close(hold)
-	s := source(t, newCloud(t).transport, map[string]string{"ALIBABA_CLOUD_CREDENTIALS_URI": server.URL})
+	w := bare(t)
+	t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", server.URL)
 	stop := errors.New("stopped by a test")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(50*time.Millisecond, func() { cancel(stop) })
-	start := time.Now()
-	if _, err := s.Login(ctx, "registry.cn-hangzhou.aliyuncs.com"); !errors.Is(err, stop) || time.Since(start) > 3*time.Second {
-		t.Errorf("error %v after %s", err, time.Since(start))
+	took := time.Hour
+	for try := 0; try < 5 && took > 3*time.Second; try++ { // a busy machine may be late itself
+		ctx, cancel := context.WithCancelCause(t.Context())
+		start := time.Now()
+		time.AfterFunc(50*time.Millisecond, func() { cancel(stop) })
+		if _, _, err := w.Key(ctx); !errors.Is(err, stop) {
+			t.Errorf("error %v", err)
+		}
+		took = time.Since(start)
+	}
+	if took > 3*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 
@@ -261,29 +277,6 @@ func FuzzProfile(f *testing.F) {
 		p, err := parseProfile(data, name)
 		if p != nil && (err != nil || name != "" && p.Name != name) {
 			t.Errorf("profile %v, error %v for %q", p, err, name)
-		}
-	})
-}
-
-func FuzzAnswers(f *testing.F) {
-	f.Add(200, []byte(`{"data":{"tempUserName":"u","authorizationToken":"t0ken","expireDate":1571242083000}}`))
-	f.Add(200, []byte(`{"TempUsername":"u","AuthorizationToken":"t","ExpireTime":1571242083000}`))
-	f.Add(200, []byte(`{"Instances":[{"InstanceId":"cri-1","InstanceName":"a"}],"TotalCount":1}`))
-	f.Add(400, []byte(`{"Code":"SignatureDoesNotMatch","RequestId":"0A1B"}`))
-	f.Add(200, []byte(`{"data":{"tempUserName":"u","authorizationToken":"t","expireDate":1e300}}`))
-	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		for _, parse := range []func([]byte) (token, error){parsePersonal, parseEnterprise} {
-			if tok, err := parse(body); err == nil && (tok.user == "" || tok.password == "" || !tok.expires.After(time.Unix(0, 0))) {
-				t.Errorf("a login of %+v", tok)
-			}
-		}
-		if l, err := parseInstances(body); err == nil && l.TotalCount < 0 {
-			t.Error("fewer than no instances")
-		}
-		if e := parseRefusal(&http.Response{StatusCode: status, Header: http.Header{}}, body); e != nil {
-			if text := e.String(); len(text) > 300 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-				t.Errorf("it is told as %q", text)
-			}
 		}
 	})
 }

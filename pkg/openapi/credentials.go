@@ -1,4 +1,4 @@
-package acr
+package openapi
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func thisMachine() machine {
 // find returns the first origin that there is a sign of, nil where there is no
 // sign at all. The order is that of the vendor's default chain, but a place
 // somebody named comes before the metadata service of an ECS instance. Unlike
-// the chain it looks no further where that origin fails: the push would go on
+// the chain it looks no further where that origin fails: the work would go on
 // as somebody else. And the metadata service is asked only where the machine's
 // firmware says that it is such an instance, or ALIBABA_CLOUD_ECS_METADATA is
 // set; elsewhere its address may be anybody's.
@@ -196,10 +196,10 @@ func (m machine) instanceRole() *origin {
 	}}
 }
 
-// wallet finds the origin once and asks it for keys. The library's providers
+// Wallet finds the origin once and asks it for keys. The library's providers
 // keep temporary keys and renew them before they expire, but are not made for
-// concurrent use.
-type wallet struct {
+// concurrent use; a Wallet is.
+type Wallet struct {
 	machine machine
 
 	mu       sync.Mutex
@@ -208,11 +208,14 @@ type wallet struct {
 	provider providers.CredentialsProvider
 }
 
-// key returns an access key and where it is from, nil where there is no sign
-// of any.
-func (w *wallet) key(ctx context.Context) (*key, string, error) {
+// NewWallet returns a Wallet. It looks for nothing before the first Key.
+func NewWallet() *Wallet { return &Wallet{machine: thisMachine()} }
+
+// Key returns an access key and, for people, where it is from; nil where there
+// is no sign of any. It asks anew for what may have expired.
+func (w *Wallet) Key(ctx context.Context) (*Key, string, error) {
 	type answer struct {
-		k    *key
+		k    *Key
 		from string
 		err  error
 	}
@@ -231,7 +234,7 @@ func (w *wallet) key(ctx context.Context) (*key, string, error) {
 	}
 }
 
-func (w *wallet) ask() (*key, string, error) {
+func (w *Wallet) ask() (*Key, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.looked {
@@ -256,5 +259,5 @@ func (w *wallet) ask() (*key, string, error) {
 		}
 		return nil, "", originError(w.origin, err)
 	}
-	return &key{c.AccessKeyId, c.AccessKeySecret, c.SecurityToken}, w.origin.name, nil
+	return &Key{c.AccessKeyId, c.AccessKeySecret, c.SecurityToken}, w.origin.name, nil
 }

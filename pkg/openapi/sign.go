@@ -1,4 +1,4 @@
-package acr
+package openapi
 
 import (
 	"crypto/hmac"
@@ -12,32 +12,29 @@ import (
 	"time"
 )
 
-// key is an access key of Alibaba Cloud; token is set where it is temporary.
-type key struct{ id, secret, token string }
-
 const algorithm = "ACS3-HMAC-SHA256"
 
-// sign makes the headers of a request without a body for the action of the
+// sign makes the headers of a request with this body for the action of the
 // API's version, and the signature over them ("Request syntax and signature
 // method V3", the same for APIs of the RPC and of the ROA style).
-func sign(req *http.Request, k key, action, version string, now time.Time) {
-	nobody := sha256.Sum256(nil)
+func sign(req *http.Request, body []byte, k Key, action, version string, now time.Time) {
+	content := sha256.Sum256(body)
 	h := req.Header
 	h.Set("X-Acs-Action", action)
 	h.Set("X-Acs-Version", version)
 	h.Set("X-Acs-Date", now.UTC().Format("2006-01-02T15:04:05Z"))
 	h.Set("X-Acs-Signature-Nonce", rand.Text())
-	h.Set("X-Acs-Content-Sha256", hex.EncodeToString(nobody[:]))
-	if k.token != "" {
-		h.Set("X-Acs-Accesskey-Id", k.id) // not in the text, but the vendor's own client sends it
-		h.Set("X-Acs-Security-Token", k.token)
+	h.Set("X-Acs-Content-Sha256", hex.EncodeToString(content[:]))
+	if k.Token != "" {
+		h.Set("X-Acs-Accesskey-Id", k.ID) // not in the text, but the vendor's own client sends it
+		h.Set("X-Acs-Security-Token", k.Token)
 	}
 	h.Set("Authorization", authorization(req, k))
 }
 
 // authorization signs the request's method, path, query, host, content type
 // and x-acs- headers.
-func authorization(req *http.Request, k key) string {
+func authorization(req *http.Request, k Key) string {
 	headers := map[string]string{"host": req.URL.Host}
 	for name, values := range req.Header {
 		name = strings.ToLower(name)
@@ -63,9 +60,9 @@ func authorization(req *http.Request, k key) string {
 	c.WriteString("\n" + signed + "\n" + req.Header.Get("X-Acs-Content-Sha256"))
 
 	hashed := sha256.Sum256([]byte(c.String()))
-	mac := hmac.New(sha256.New, []byte(k.secret))
+	mac := hmac.New(sha256.New, []byte(k.Secret))
 	mac.Write([]byte(algorithm + "\n" + hex.EncodeToString(hashed[:])))
-	return algorithm + " Credential=" + k.id + ",SignedHeaders=" + signed + ",Signature=" + hex.EncodeToString(mac.Sum(nil))
+	return algorithm + " Credential=" + k.ID + ",SignedHeaders=" + signed + ",Signature=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // canonicalQuery is the query in the order of its names, with everything but

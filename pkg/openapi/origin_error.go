@@ -1,17 +1,18 @@
-package acr
+package openapi
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 var (
-	stsCode    = regexp.MustCompile(`"Code"\s*:\s*"([A-Za-z0-9._-]{1,80})"`)
-	httpStatus = regexp.MustCompile(`(?:httpStatus: |security-credentials/\S* )([1-5]\d\d)\b`)
+	stsCode    = lazyregexp.New(`"Code"\s*:\s*"([A-Za-z0-9._-]{1,80})"`)
+	httpStatus = lazyregexp.New(`(?:httpStatus: |security-credentials/\S* )([1-5]\d\d)\b`)
 )
 
 // originError says in which way an origin failed. The library's errors can
@@ -31,10 +32,10 @@ func originReason(err error) string {
 		}
 	}
 	text := err.Error()
-	if m := stsCode.FindStringSubmatch(text); m != nil {
+	if m := stsCode().FindStringSubmatch(text); m != nil {
 		return stsReason(m[1])
 	}
-	if m := httpStatus.FindStringSubmatch(text); m != nil {
+	if m := httpStatus().FindStringSubmatch(text); m != nil {
 		if m[1] == "404" {
 			return "the instance has no such role; attach a RAM role to it, and leave ALIBABA_CLOUD_ECS_METADATA empty or set it to the role's name"
 		}
@@ -56,7 +57,7 @@ func stsReason(code string) string {
 	next := "check the role and its trust policy"
 	switch {
 	case strings.HasPrefix(code, "AuthenticationFail.OIDCToken.Expired"):
-		next = "the OIDC token has expired; have the pipeline make a new one just before the push"
+		next = "the OIDC token has expired; have the pipeline make a new one just before it is needed"
 	case strings.HasPrefix(code, "AuthenticationFail.OIDC"), strings.HasPrefix(code, "AuthenticationFail.NoPermission"):
 		next = "the role's trust policy must allow this provider, audience and subject"
 	case strings.HasPrefix(code, "EntityNotExist"):
