@@ -2,7 +2,8 @@ package strictyaml
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // Rule is the form of one kind of word.
@@ -12,16 +13,16 @@ type Rule struct {
 	// Says is the form in words, to follow "use".
 	Says string
 
-	re *regexp.Regexp
+	matches func(string) bool
 }
 
-// NewRule panics where the pattern is none.
+// NewRule returns a rule whose Match panics where the pattern is none.
 func NewRule(pattern, says string) *Rule {
-	return &Rule{Pattern: pattern, Says: says, re: regexp.MustCompile(pattern)}
+	return &Rule{Pattern: pattern, Says: says, matches: lazyregexp.Matches(pattern)}
 }
 
 // Match says whether s has the form.
-func (r *Rule) Match(s string) bool { return r.re.MatchString(s) }
+func (r *Rule) Match(s string) bool { return r.matches(s) }
 
 // Match reports a value that does not have the form of the rule, and says
 // whether it has. A value that is not written is not looked at.

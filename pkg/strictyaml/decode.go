@@ -1,7 +1,9 @@
 package strictyaml
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,7 +15,10 @@ import (
 // without omitempty must be written. It takes the plain part of YAML only, so
 // that what a reviewer reads is what is built: no anchors, aliases, merge keys
 // and tags, and no guessing of types.
-type decoder struct{ *Report }
+type decoder struct {
+	*Report
+	reference string // what the file has where the value came from elsewhere
+}
 
 // Choice is a value that is written as a list or as something else.
 type Choice interface {
@@ -24,6 +29,17 @@ type Choice interface {
 // decode reads n, which is at path, into v.
 func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	d.at[path] = place{n.Line, n.Column}
+	if v.Type() == rawType {
+		v.Set(reflect.ValueOf(Raw{n, path}))
+		return
+	}
+	to := d.resolved(n, path)
+	if to == nil {
+		return
+	}
+	if to != n {
+		d.reference, n = n.Value, to
+	}
 	if !d.plain(n, path) {
 		return
 	}
@@ -32,6 +48,9 @@ func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 			d.decode(n, path, reflect.ValueOf(c.Form(n.Kind == yaml.SequenceNode)).Elem())
 			return
 		}
+	}
+	if n.Kind == yaml.ScalarNode && n.Tag == "" {
+		n = typed(n, v.Kind())
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -62,13 +81,37 @@ func (d decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		if d.is(n, path, yaml.ScalarNode, "!!int", "a whole number") {
 			i, err := strconv.ParseInt(n.Value, 10, 32)
 			if err != nil {
-				d.fail(path, d.Last(path)+" is "+Quote(n.Value), "use a decimal number below 2147483648")
+				d.fail(path, d.Last(path)+" is "+d.quoted(n), "use a decimal number below 2147483648")
 			}
 			v.SetInt(i)
 		}
+	case reflect.Float64:
+		d.number(n, path, v)
 	default:
 		panic("strictyaml: no decoder for " + v.Type().String())
 	}
+}
+
+// resolved is the node that n stands for, or nil where a problem was added.
+func (d decoder) resolved(n *yaml.Node, path string) *yaml.Node {
+	if d.resolve == nil || n.Kind != yaml.ScalarNode {
+		return n
+	}
+	r, what, do := d.resolve(n)
+	if what != "" {
+		d.fail(path, d.Last(path)+" is "+what, do)
+		return nil
+	}
+	return r
+}
+
+// typed gives a node that a reference stood for the type that is wanted of it.
+func typed(n *yaml.Node, want reflect.Kind) *yaml.Node {
+	c := *n
+	if c.Tag = c.ShortTag(); want == reflect.String {
+		c.Tag = "!!str"
+	}
+	return &c
 }
 
 // plain reports what of YAML is not allowed around a value.
@@ -91,7 +134,7 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 	if n.Kind == kind && (tag == "" || n.Tag == tag) {
 		return true
 	}
-	what := fmt.Sprintf("%s is %s", d.Last(path), kindOf(n))
+	what := fmt.Sprintf("%s is %s", d.Last(path), d.kindOf(n))
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		what = d.Last(path) + " is empty"
 	}
@@ -99,9 +142,38 @@ func (d decoder) is(n *yaml.Node, path string, kind yaml.Kind, tag, want string)
 	return false
 }
 
+// quoted is what the file has for a scalar.
+func (d decoder) quoted(n *yaml.Node) string { return Quote(cmp.Or(d.reference, n.Value)) }
+
+// number reads a number that need not be whole.
+func (d decoder) number(n *yaml.Node, path string, v reflect.Value) {
+	if n.Tag != "!!int" && !d.is(n, path, yaml.ScalarNode, "!!float", "a number") {
+		return
+	}
+	f, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		d.fail(path, d.Last(path)+" is "+d.quoted(n), "use a decimal number")
+		return
+	}
+	v.SetFloat(f)
+}
+
 func (d decoder) text(n *yaml.Node, path string, v reflect.Value) {
+	switch {
+	case d.reference != "" && plainly(n):
+		v.SetString(n.Value) // what is referred to need not be a string
+		return
+	case v.Type() != textType || n.Kind != yaml.ScalarNode || n.Tag == "!!str" || n.Tag == "!!null":
+	case plainly(n):
+		v.SetString(n.Value)
+		return
+	default:
+		// It may be a secret.
+		d.fail(path, d.Last(path)+" is a number or a word that is not the same text to every tool", "put it in quotes")
+		return
+	}
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!null" {
-		d.fail(path, fmt.Sprintf("%s is %s, not a string", d.Last(path), kindOf(n)), "put it in quotes: "+Quote(n.Value))
+		d.fail(path, fmt.Sprintf("%s is %s, not a string", d.Last(path), d.kindOf(n)), "put it in quotes: "+d.quoted(n))
 		return
 	}
 	if !d.is(n, path, yaml.ScalarNode, "!!str", "a string") {
@@ -123,6 +195,7 @@ func (d decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 			d.addAt(place{key.Line, key.Column}, "unknown key "+Quote(key.Value), Suggest(key.Value, names, "the keys here are %s", ", "))
 			return
 		}
+		d.keys[path+"/"+key.Value] = place{key.Line, key.Column}
 		d.decode(value, path+"/"+key.Value, v.Field(i))
 	})
 	for _, name := range required {
@@ -136,6 +209,7 @@ func (d decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 func (d decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.Content)/2))
 	d.pairs(n, path, func(key, value *yaml.Node) {
+		d.keys[path+"/"+key.Value] = place{key.Line, key.Column}
 		item := reflect.New(v.Type().Elem()).Elem()
 		d.decode(value, path+"/"+key.Value, item)
 		v.SetMapIndex(reflect.ValueOf(key.Value), item)
@@ -193,6 +267,15 @@ func mappingOf(t reflect.Type) string {
 		return "a mapping with " + strings.Join(required, ", ")
 	}
 	return "a mapping; {} is an empty one"
+}
+
+// kindOf is what a value is, or the reference that it came from: that is what
+// the file has, and the value may be a secret of the environment.
+func (d decoder) kindOf(n *yaml.Node) string {
+	if d.reference != "" && n.Kind == yaml.ScalarNode {
+		return Quote(d.reference) + ", which is something else"
+	}
+	return kindOf(n)
 }
 
 func kindOf(n *yaml.Node) string {

@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // Kind is a kind of file, for messages.
@@ -32,12 +33,12 @@ type Kind struct {
 // not be read ok is false, and the Report says why; else more problems may be
 // added to it.
 func Decode(k Kind, source string, data []byte, into any) (r *Report, ok bool) {
-	r = &Report{kind: k, source: source, at: map[string]place{}, bad: map[string]bool{}}
+	r = &Report{kind: k, source: source, at: map[string]place{}, keys: map[string]place{}, bad: map[string]bool{}}
 	root := r.read(data)
 	if root == nil {
 		return r, false
 	}
-	decoder{r}.decode(root, "", reflect.ValueOf(into).Elem())
+	decoder{Report: r}.decode(root, "", reflect.ValueOf(into).Elem())
 	return r, true
 }
 
@@ -54,7 +55,7 @@ func (r *Report) read(data []byte) *yaml.Node {
 		r.Add("", "the file is empty", fmt.Sprintf("write a %s; %s has one to begin with", r.kind.Name, r.kind.Example))
 		return nil
 	case err != nil:
-		r.syntax(err)
+		r.syntax(err, data)
 		return nil
 	}
 	switch err := decodeNode(dec, &second); {
@@ -62,7 +63,7 @@ func (r *Report) read(data []byte) *yaml.Node {
 		r.addAt(place{max(second.Line, 1), max(second.Column, 1)}, "a second YAML document begins", "keep one "+r.kind.Name+" in a file")
 		return nil
 	case !errors.Is(err, io.EOF):
-		r.syntax(err)
+		r.syntax(err, data)
 		return nil
 	}
 	return doc.Content[0]
@@ -79,16 +80,36 @@ func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	return dec.Decode(n)
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:unmarshal errors:\s*)?(?:line ([0-9]+): )?`)
+var yamlLine = lazyregexp.New(`^yaml: (?:unmarshal errors:\s*)?(?:line ([0-9]+): )?`)
 
 // syntax adds an error of the YAML package, which knows the line only.
-func (r *Report) syntax(err error) {
+func (r *Report) syntax(err error, data []byte) {
 	text, line := err.Error(), 1
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		text = text[len(m[0]):]
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			line = n
 		}
 	}
-	r.addAt(place{line, 1}, "this is not YAML: "+strings.ReplaceAll(text, "\n", " "), "look at the indentation, quotes and brackets here and in the line before")
+	what, do := "this is not YAML: "+strings.ReplaceAll(text, "\n", " "), "look at the indentation, quotes and brackets here and in the line before"
+	if at := tabbed(data, line); at > 0 {
+		line, what, do = at, "this is not YAML: the line is indented with a tab", "use spaces"
+	}
+	r.addAt(place{line, 1}, what, do)
+}
+
+// tabbed returns the line with a tab in its indentation, at line or beside it,
+// since the YAML package does not always name the line itself; else 0.
+func tabbed(data []byte, line int) int {
+	lines := bytes.SplitN(data, []byte("\n"), line+2)
+	for _, i := range []int{line, line + 1, line - 1} {
+		if i < 1 || i > len(lines) {
+			continue
+		}
+		text := lines[i-1]
+		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.ContainsRune(indent, '\t') {
+			return i
+		}
+	}
+	return 0
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Report collects the problems of one file and knows where its values are.
@@ -13,7 +15,9 @@ type Report struct {
 	source   string
 	problems Problems
 	at       map[string]place
-	bad      map[string]bool // values that could not be read
+	keys     map[string]place // of the values that have one
+	bad      map[string]bool  // values that could not be read
+	resolve  func(*yaml.Node) (*yaml.Node, string, string)
 }
 
 type place struct{ line, column int }
