@@ -3,9 +3,10 @@ package mirror
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // aptSource is one entry of apt's sources, see sources.list(5).
@@ -86,14 +87,14 @@ func (s aptSource) archive(uri string) string {
 		return Debian
 	case security && !main && isKeyPath(s.signedBy):
 		return DebianSecurity // at a path of the mirror's own choice
-	case main && !security && isKeyPath(s.signedBy) && !snapshotRE.MatchString(path):
+	case main && !security && isKeyPath(s.signedBy) && !snapshotRE().MatchString(path):
 		return Debian
 	}
 	return ""
 }
 
 // snapshotRE finds a mirror of one moment, which lacks what came after.
-var snapshotRE = regexp.MustCompile(`/[0-9]{8}T[0-9]{6}Z$`)
+var snapshotRE = lazyregexp.New(`/[0-9]{8}T[0-9]{6}Z$`)
 
 // isKeyPath: Signed-By may also hold fingerprints or the key itself, which
 // tell nothing here; the signature of the archive is checked anyway.

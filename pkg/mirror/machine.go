@@ -20,7 +20,8 @@ type machine struct {
 	// look finds a client's program.
 	look func(name string) (string, error)
 	// ask runs a client and returns its answer, one line.
-	ask func(ctx context.Context, name string, args ...string) (string, error)
+	ask  func(ctx context.Context, name string, args ...string) (string, error)
+	here bool // ask is run
 }
 
 func thisMachine() *machine {
@@ -28,7 +29,18 @@ func thisMachine() *machine {
 	m.home, _ = os.UserHomeDir()
 	m.dir, _ = os.Getwd()
 	m.ask = m.run
+	m.here = true
 	return m
+}
+
+// in is the machine as a process in dir sees it.
+func (m *machine) in(dir string) *machine {
+	c := *m
+	c.dir = dir
+	if c.here {
+		c.ask = c.run
+	}
+	return &c
 }
 
 func (m *machine) getenv(name string) string {

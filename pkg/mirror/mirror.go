@@ -40,6 +40,8 @@ type Options struct {
 	// File is the configuration file, which then must exist. Empty means
 	// imgbuild.yaml in the working directory, if there is one.
 	File string
+	// Environ is the environment, NAME=value; nil for this process's own.
+	Environ []string
 
 	// machine is where clients are asked; tests set their own.
 	machine *machine
@@ -64,16 +66,34 @@ type answer struct {
 // later, when Bases first needs to know. An error names the flag, the variable
 // or the file's line that is wrong.
 func New(o Options) (*Mirrors, error) {
-	m := &Mirrors{machine: o.machine, asked: map[string]*answer{}}
-	if m.machine == nil {
-		m.machine = thisMachine()
+	if o.machine == nil {
+		o.machine = thisMachine()
+		if o.Environ != nil {
+			o.machine.environ = o.Environ
+		}
 	}
+	named, bundles, err := explicit(o, o.machine)
+	if err != nil {
+		return nil, err
+	}
+	m := on(o.machine)
+	m.explicit, m.bundles = named, bundles
+	return m, nil
+}
+
+// In returns the same, but for clients that look for their settings in dir in
+// place of the working directory.
+func (m *Mirrors) In(dir string) *Mirrors {
+	in := on(m.machine.in(dir))
+	in.explicit, in.bundles = m.explicit, m.bundles
+	return in
+}
+
+// on asks the clients of a machine.
+func on(machine *machine) *Mirrors {
+	m := &Mirrors{machine: machine, asked: map[string]*answer{}}
 	for _, a := range Archives() {
 		m.asked[a] = new(answer)
-	}
-	var err error
-	if m.explicit, m.bundles, err = explicit(o, m.machine); err != nil {
-		return nil, err
 	}
 	m.lookup = map[string]func(context.Context) ([]Base, error){
 		Debian:         func(context.Context) ([]Base, error) { return m.machine.apt(Debian), nil },
@@ -81,7 +101,7 @@ func New(o Options) (*Mirrors, error) {
 		Go:             m.machine.goproxy,
 		NPM:            m.machine.npm,
 	}
-	return m, nil
+	return m
 }
 
 // Bases returns the places of an archive, at least one, the preferred first.

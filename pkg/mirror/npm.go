@@ -161,3 +161,22 @@ func authorization(get func(name string) string) string {
 	}
 	return ""
 }
+
+// NPMGlobalConfig is the file of settings for all users of this machine, as its
+// own npm finds it, or "" where there is none.
+func (m *Mirrors) NPMGlobalConfig() string {
+	env := m.machine.npmEnv()
+	if g := env["globalconfig"]; g != "" {
+		return g
+	}
+	var places []string
+	if prefix := cmp.Or(env["prefix"], m.machine.getenv("PREFIX"), m.machine.nodePrefix()); prefix != "" {
+		places = append(places, filepath.Join(prefix, "etc", "npmrc"))
+	}
+	for _, p := range append(places, m.machine.path("/etc/npmrc")) {
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	return ""
+}

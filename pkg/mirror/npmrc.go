@@ -2,8 +2,9 @@ package mirror
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // parseNPMRC reads one .npmrc: NAME = value lines as npm's ini package does
@@ -59,12 +60,12 @@ func iniValue(s string) string {
 	return strings.TrimSpace(out.String())
 }
 
-var variableRE = regexp.MustCompile(`\$\{([^${}]+)\}`)
+var variableRE = lazyregexp.New(`\$\{([^${}]+)\}`)
 
 // expand replaces ${VAR}, and ${VAR?} by nothing where VAR is not set; a
 // ${VAR} that is not set stays as it is, as with npm.
 func expand(s string, getenv func(string) string) string {
-	return variableRE.ReplaceAllStringFunc(s, func(ref string) string {
+	return variableRE().ReplaceAllStringFunc(s, func(ref string) string {
 		name, optional := strings.CutSuffix(ref[2:len(ref)-1], "?")
 		if v := getenv(name); v != "" || optional {
 			return v
