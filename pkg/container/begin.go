@@ -38,6 +38,9 @@ func begin() error {
 	if n, err := unix.Read(controlFD, make([]byte, 1)); n != 1 {
 		return fmt.Errorf("nobody waits for this container: %w", err)
 	}
+	if s.Runtime != "" {
+		return s.runIn()
+	}
 	if err := s.mount(); err != nil {
 		return err
 	}

@@ -9,13 +9,13 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/imgbuild/imgbuild/pkg/container/cgroup"
 	"github.com/imgbuild/imgbuild/pkg/container/netns"
 )
 
@@ -27,6 +27,9 @@ type Container struct {
 	first  first
 	output chan struct{} // closed when the output is through
 	copied string        // a copy of the image, to be removed
+	within bool          // an OCI runtime starts it: the first process is imgbuild
+	group  *cgroup.Group // nil where nothing is limited
+	loose  error         // why it has not all of its limits
 }
 
 // first is the first process of a container.
@@ -60,10 +63,13 @@ func Start(ctx context.Context, s Spec) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a container: %w", err)
 	}
-	c, err := s.start(ctx, set, withoutOverlay.Load())
-	if err != nil && set.Copy == "" && strings.Contains(err.Error(), errNoOverlay) {
+	c, err := s.start(ctx, set, withoutOverlay.Load(), nil)
+	if err != nil && set.Copy == "" && errors.Is(err, errNoOverlay) {
 		withoutOverlay.Store(true)
-		c, err = s.start(ctx, set, true)
+		c, err = s.start(ctx, set, true, nil)
+	}
+	if err != nil && errors.Is(err, errNotPlaced) {
+		c, err = s.start(ctx, set, withoutOverlay.Load(), fmt.Errorf("memory and CPU: not limited here: %w", err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a container: %w", err)
@@ -71,8 +77,9 @@ func Start(ctx context.Context, s Spec) (*Container, error) {
 	return c, nil
 }
 
-func (s Spec) start(ctx context.Context, set *setup, copied bool) (_ *Container, err error) {
-	c := &Container{output: make(chan struct{})}
+// start starts a container; with loose, the reason, it gets no control group.
+func (s Spec) start(ctx context.Context, set *setup, copied bool, loose error) (_ *Container, err error) {
+	c := &Container{output: make(chan struct{}), loose: loose, within: s.Runtime != ""}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.tidy())
@@ -84,8 +91,24 @@ func (s Spec) start(ctx context.Context, set *setup, copied bool) (_ *Container,
 		}
 		set.Copy = c.copied
 	}
+	var groups []string
+	set.Groups = nil
+	if limits := (cgroup.Limits{Memory: s.Memory, CPU: s.CPU}); limits != (cgroup.Limits{}) && loose == nil {
+		c.group, c.loose = cgroup.New(limits)
+		groups, set.Groups = c.group.Paths(), c.group.Visible()
+	}
 	privileged := Privileged()
 	set.Nested = !privileged || inUserNamespace()
+	if set.Runtime != "" {
+		u, err := lookUpFiles(set.User, s.Rootfs.Open)
+		if err == nil {
+			err = u.allowed(set.Nested)
+		}
+		if err != nil {
+			return nil, err
+		}
+		set.Config = set.runtimeConfig(u, !set.Nested)
+	}
 	file, err := inMemory(set)
 	if err != nil {
 		return nil, err
@@ -101,14 +124,14 @@ func (s Spec) start(ctx context.Context, set *setup, copied bool) (_ *Container,
 	}
 	if privileged {
 		var p *process
-		if p, err = startProcess(ctx, file, std); err == nil {
+		if p, err = startProcess(ctx, file, std, groups); err == nil {
 			c.first = direct{p}
 		}
 	} else {
 		var n *nest
 		if n, err = theNest(); err == nil {
 			var p *nested
-			if p, err = n.start(ctx, file, std); err == nil {
+			if p, err = n.start(ctx, file, std, groups); err == nil {
 				c.first = p
 			}
 		}
@@ -157,6 +180,31 @@ func (c *Container) Signal(s syscall.Signal) error {
 	return nil
 }
 
+// Unlimited says which limits of the Spec are not kept, why, and what to do; nil
+// where all are.
+func (c *Container) Unlimited() error { return c.loose }
+
+// Freeze has all of the container's processes stand still until Thaw. It is
+// errors.ErrUnsupported where the container has no control group that can.
+func (c *Container) Freeze(ctx context.Context) error {
+	if c.group == nil {
+		return errors.ErrUnsupported
+	}
+	return c.group.Freeze(ctx)
+}
+
+// Thaw ends a freeze, also a half one.
+func (c *Container) Thaw() error {
+	if c.group == nil {
+		return nil
+	}
+	return c.group.Thaw()
+}
+
+// OutOfMemory says whether Linux has killed a process of the container for more
+// memory than it may have. It may be asked after Close.
+func (c *Container) OutOfMemory() bool { return c.group != nil && c.group.OutOfMemory() }
+
 // outputPatience is how long the output of a container that has ended may take
 // to get through.
 const outputPatience = 2 * time.Second
@@ -189,9 +237,12 @@ func (c *Container) Close() error {
 	return c.tidy()
 }
 
-func (c *Container) tidy() error {
-	if c.copied == "" {
-		return nil
+func (c *Container) tidy() (err error) {
+	if c.group != nil {
+		err = c.group.Close()
 	}
-	return removeAll(c.copied)
+	if c.copied == "" {
+		return err
+	}
+	return errors.Join(err, removeAll(c.copied))
 }

@@ -1,8 +1,12 @@
 package container
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,27 +47,43 @@ func devices(dev int) error {
 	return mountAt("/dev/shm", "tmpfs", quiet|unix.MS_NODEV, "mode=1777,size=67108864")
 }
 
-// settle writes the files that depend on the container and not on the image.
-func (s *setup) settle() error {
-	if err := os.Mkdir("/tmp", 0o777|os.ModeSticky); err == nil {
-		if err := os.Chmod("/tmp", 0o777|os.ModeSticky); err != nil {
-			return err
-		}
-	}
-	if err := os.MkdirAll("/etc", 0o755); err != nil {
-		return err
-	}
+// texts are the files that depend on the container and not on the image.
+func (s *setup) texts() map[string]string {
 	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 	if s.Hostname != "localhost" {
 		hosts += "127.0.0.1\t" + s.Hostname + "\n"
 	}
-	for path, content := range map[string]string{
+	return map[string]string{
 		"/etc/hosts":       hosts,
 		"/etc/hostname":    s.Hostname + "\n",
 		"/etc/resolv.conf": "# the container has no network but loopback\n",
-	} {
-		_ = os.Remove(path) // it may be a link to what is not there
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+	}
+}
+
+// settle makes what every container has in the root at path, and writes its texts.
+func (s *setup) settle(path string) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Mkdir("tmp", 0o777); err == nil {
+		if err := root.Chmod("tmp", 0o777|os.ModeSticky); err != nil {
+			return err
+		}
+	}
+	for name, content := range s.texts() {
+		dir, err := follow(root, filepath.Dir(name), 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			dir = strings.TrimPrefix(filepath.Dir(name), "/")
+			err = root.MkdirAll(dir, 0o755)
+		}
+		if err != nil {
+			return err
+		}
+		name = filepath.Join(dir, filepath.Base(name))
+		_ = root.Remove(name) // it may be a link to what is not there
+		if err := root.WriteFile(name, []byte(content), 0o644); err != nil {
 			return err
 		}
 	}

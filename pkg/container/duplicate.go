@@ -23,13 +23,16 @@ func (r *Rootfs) duplicate(ctx context.Context) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := duplicateTree(ctx, r.Path(), dir); err != nil {
+	if err := duplicateTree(ctx, r.Path(), dir, false); err != nil {
 		return "", errors.Join(fmt.Errorf("copying the image's files: %w", r.store.Explain(err)), removeAll(dir))
 	}
 	return dir, nil
 }
 
-func duplicateTree(ctx context.Context, from, to string) error {
+// duplicateTree makes a tree like from in the folder to. linked, its files are
+// the very same: for who puts new files into the place of old ones and writes
+// into none.
+func duplicateTree(ctx context.Context, from, to string, linked bool) error {
 	same := map[[2]uint64]string{} // files with several names
 	type folder struct {
 		path string
@@ -52,6 +55,9 @@ func duplicateTree(ctx context.Context, from, to string) error {
 			return err
 		}
 		target := filepath.Join(to, rel)
+		if linked && !fi.IsDir() {
+			return os.Link(path, target)
+		}
 		st := fi.Sys().(*syscall.Stat_t)
 		if id := [2]uint64{st.Dev, st.Ino}; !fi.IsDir() && st.Nlink > 1 {
 			if first, ok := same[id]; ok {

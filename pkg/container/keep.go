@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +21,7 @@ func keep() int {
 	control := os.NewFile(controlFD, "control")
 	unix.CloseOnExec(controlFD)
 	if err := mayMount(); err != nil {
-		_ = send(control, message{Error: err.Error()})
+		_ = send(control, message{Failure: failureOf(err)})
 		return 1
 	}
 	if send(control, message{PID: os.Getpid()}) != nil {
@@ -57,22 +56,22 @@ func (k *keeper) answer(m message, files []*os.File) {
 	defer closeAll(files)
 	switch {
 	case m.Start != 0 && len(files) == 5:
-		k.start(m.Start, files[0], files[1], [3]*os.File(files[2:]))
+		k.start(m, files[0], files[1], [3]*os.File(files[2:]))
 	case m.Dial != 0 && len(files) == 1:
 		k.dial(m, files[0])
 	}
 }
 
-func (k *keeper) start(number int, answer, setup *os.File, std [3]*os.File) {
-	p, err := startProcess(context.Background(), setup, std)
+func (k *keeper) start(m message, answer, setup *os.File, std [3]*os.File) {
+	p, err := startProcess(context.Background(), setup, std, m.Groups)
 	closeAll(std[:]) // the output ends with the container's own
 	if err != nil {
-		_ = send(answer, message{Error: err.Error()})
+		_ = send(answer, message{Failure: failureOf(err)})
 		return
 	}
 	defer p.close()
 	k.mu.Lock()
-	k.containers[number] = p
+	k.containers[m.Start] = p
 	k.mu.Unlock()
 	handle, err := dup(p.handle)
 	if err == nil {
@@ -84,7 +83,7 @@ func (k *keeper) start(number int, answer, setup *os.File, std [3]*os.File) {
 	}
 	<-p.ended
 	k.mu.Lock()
-	delete(k.containers, number)
+	delete(k.containers, m.Start)
 	k.mu.Unlock()
 	_ = send(answer, message{Ended: true, Status: p.status()})
 }
@@ -103,7 +102,7 @@ const dialLimit = 30 * time.Second
 func (k *keeper) dial(m message, answer *os.File) {
 	f, err := k.connect(m)
 	if err != nil {
-		_ = send(answer, message{Error: err.Error(), Refused: errors.Is(err, syscall.ECONNREFUSED)})
+		_ = send(answer, message{Failure: failureOf(err)})
 		return
 	}
 	defer f.Close()

@@ -19,16 +19,17 @@ type message struct {
 	// container of that number. The answer is Started with a pidfd, and once
 	// more Ended.
 	Start int `json:",omitempty"`
+	// Groups are the folders of its control group.
+	Groups []string `json:",omitempty"`
 	// Dial, with an answer socket, connects to Address in the network of the
 	// container of that number. The answer is the connection's file.
 	Dial    int    `json:",omitempty"`
 	Address string `json:",omitempty"`
 
-	PID     int  `json:",omitempty"` // by the numbers of the keeper, which are imgbuild's
-	Ended   bool `json:",omitempty"`
-	Status  int  `json:",omitempty"`
-	Refused bool `json:",omitempty"` // Error is ECONNREFUSED
-	Error   string
+	PID     int      `json:",omitempty"` // by the numbers of the keeper, which are imgbuild's
+	Ended   bool     `json:",omitempty"`
+	Status  int      `json:",omitempty"`
+	Failure *failure `json:",omitempty"`
 }
 
 // packetLimit is the longest message in bytes: errors are cut.
@@ -44,8 +45,8 @@ func socketPair(kind int) (a, b *os.File, err error) {
 }
 
 func send(socket *os.File, m message, files ...*os.File) error {
-	if len(m.Error) > packetLimit/2 {
-		m.Error = m.Error[:packetLimit/2] + "…"
+	if f := m.Failure; f != nil && len(f.Text) > packetLimit/2 {
+		m.Failure = &failure{f.Text[:packetLimit/2] + "…", f.Kind}
 	}
 	b, err := json.Marshal(m)
 	if err != nil {

@@ -10,17 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoOverlay is how an error begins that says that this machine has no
-// overlayfs for us.
-const errNoOverlay = "mounting overlayfs: "
-
 // mount makes the container's root file system and enters it. Paths of the
 // image are looked at only when the host's files are out of reach of its
 // symbolic links.
 func (s *setup) mount() error {
 	defer unix.Umask(unix.Umask(0))
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("taking the mounts out of the host's sight: %w", err)
+	if err := private(); err != nil {
+		return err
 	}
 	host, err := s.hold()
 	if err != nil {
@@ -38,7 +34,10 @@ func (s *setup) mount() error {
 	if err := s.special(host.dev); err != nil {
 		return err
 	}
-	if err := s.settle(); err != nil { // before the caller's folders cover the image's
+	if err := s.showGroups(host.groups); err != nil {
+		return err
+	}
+	if err := s.settle("/"); err != nil { // before the caller's folders cover the image's
 		return err
 	}
 	if err := s.binds(host.mounts); err != nil {
@@ -54,10 +53,19 @@ func (s *setup) mount() error {
 	return os.Chdir("/")
 }
 
+// private has what is mounted from now on stay in this namespace.
+func private() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("taking the mounts out of the host's sight: %w", err)
+	}
+	return nil
+}
+
 // held are files of the host that are mounted when it is out of sight.
 type held struct {
 	dev    int
 	mounts []int
+	groups map[string]int // by their places in the container
 }
 
 func (s *setup) hold() (h held, err error) {
@@ -70,6 +78,12 @@ func (s *setup) hold() (h held, err error) {
 			return h, fmt.Errorf("mounting %s: %w", m.Source, err)
 		}
 		h.mounts = append(h.mounts, fd)
+	}
+	h.groups = map[string]int{}
+	for target, path := range s.Groups {
+		if h.groups[target], err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return h, fmt.Errorf("opening the container's control group: %w", err)
+		}
 	}
 	return h, nil
 }
@@ -84,9 +98,8 @@ func (s *setup) root() (string, error) {
 		}
 		return s.Copy, nil
 	}
-	size := "mode=0755,size=" + strconv.FormatInt(s.Disk, 10)
-	if err := unix.Mount("imgbuild", s.Base, "tmpfs", unix.MS_NODEV, size); err != nil {
-		return "", fmt.Errorf("mounting a tmpfs: %w", err)
+	if err := s.top(); err != nil {
+		return "", err
 	}
 	if err := os.Chdir(s.Base); err != nil {
 		return "", err
@@ -107,9 +120,26 @@ func (s *setup) root() (string, error) {
 		options += ",userxattr" // trusted.* is root's alone (Linux 5.11)
 	}
 	if err := unix.Mount("imgbuild", "root", "overlay", unix.MS_NODEV, options); err != nil {
-		return "", fmt.Errorf(errNoOverlay+"%w", err)
+		return "", fmt.Errorf("%w: %w", errNoOverlay, err)
 	}
-	return filepath.Join(s.Base, "root"), nil
+	return s.rootPath(), nil
+}
+
+// rootPath is where root mounts the image's files.
+func (s *setup) rootPath() string {
+	if s.Copy != "" {
+		return s.Copy
+	}
+	return filepath.Join(s.Base, "root")
+}
+
+// top mounts, at the base, what is written.
+func (s *setup) top() error {
+	size := "mode=0755,size=" + strconv.FormatInt(s.Disk, 10)
+	if err := unix.Mount("imgbuild", s.Base, "tmpfs", unix.MS_NODEV, size); err != nil {
+		return fmt.Errorf("mounting a tmpfs: %w", err)
+	}
+	return nil
 }
 
 // sameMode gives to a new folder the mode of another.
@@ -160,6 +190,21 @@ func (s *setup) binds(files []int) error {
 			if err := readOnly(m.Target); err != nil {
 				return fmt.Errorf("mounting %s read-only: %w", m.Source, err)
 			}
+		}
+	}
+	return nil
+}
+
+// showGroups mounts the container's control group, read-only, so that programs
+// find their limits and how often Linux has killed one. /sys has nothing else.
+func (s *setup) showGroups(groups map[string]int) error {
+	for target, fd := range groups {
+		err := bind(fd, target)
+		if err == nil {
+			err = readOnly(target)
+		}
+		if err != nil {
+			return fmt.Errorf("mounting the container's control group to %s: %w", target, err)
 		}
 	}
 	return nil

@@ -43,8 +43,8 @@ var theNest = sync.OnceValues(func() (*nest, error) {
 	}
 	go func() { _ = cmd.Wait() }()
 	m, _, err := receive(ours)
-	if err == nil && m.Error != "" {
-		err = errors.New(m.Error)
+	if err == nil && m.Failure != nil {
+		err = m.Failure
 	}
 	if err != nil {
 		ours.Close()
@@ -79,18 +79,18 @@ type nested struct {
 	done   chan struct{}
 }
 
-func (n *nest) start(ctx context.Context, setup *os.File, std [3]*os.File) (*nested, error) {
+func (n *nest) start(ctx context.Context, setup *os.File, std [3]*os.File, groups []string) (*nested, error) {
 	n.mu.Lock()
 	n.last++
 	c := &nested{nest: n, number: n.last, done: make(chan struct{})}
 	n.mu.Unlock()
-	answer, err := n.ask(message{Start: c.number}, setup, std[0], std[1], std[2])
+	answer, err := n.ask(message{Start: c.number, Groups: groups}, setup, std[0], std[1], std[2])
 	if err != nil {
 		return nil, err
 	}
 	m, files, err := receiveFor(ctx, answer)
-	if err == nil && m.Error != "" {
-		err = errors.New(m.Error)
+	if err == nil && m.Failure != nil {
+		err = m.Failure
 	}
 	if err == nil && len(files) != 1 {
 		err = errors.New("the keeper of containers does not answer as it should")
@@ -143,10 +143,8 @@ func (c *nested) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, fmt.Errorf("asking the keeper of containers: %w", err)
-	case m.Refused:
-		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	case m.Error != "":
-		return nil, errors.New(m.Error)
+	case m.Failure != nil:
+		return nil, m.Failure
 	case len(files) != 1:
 		return nil, errors.New("the keeper of containers does not answer as it should")
 	}

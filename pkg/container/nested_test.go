@@ -81,7 +81,7 @@ func TestPlainUserIsRootAlone(t *testing.T) {
 	}
 	needContainers(t)
 	r := unpack(t, openStore(t), programImage(t, v1.Config{User: "12:34"}))
-	if _, err := container.Start(t.Context(), container.Spec{Rootfs: r}); err == nil || !strings.Contains(err.Error(), "run imgbuild as root") {
+	if _, err := launch(t.Context(), container.Spec{Rootfs: r}); err == nil || !strings.Contains(err.Error(), "run imgbuild as root") {
 		t.Errorf("%v", err)
 	}
 }
@@ -100,7 +100,7 @@ func victim() {
 			return err
 		}
 		out := &conformance.Output{}
-		c, err := container.Start(t.Context(), container.Spec{Rootfs: r, Args: []string{"signals", "family"}, Stdout: out})
+		c, err := launch(t.Context(), container.Spec{Rootfs: r, Args: []string{"signals", "family"}, Stdout: out})
 		if err != nil {
 			return err
 		}

@@ -43,7 +43,9 @@ func (s Spec) wire() (std [3]*os.File, w *wires, err error) {
 		return std, w, err
 	}
 	for n, to := range []io.Writer{s.Stdout, s.Stderr} {
-		if to == nil {
+		if n == 1 && to != nil && same(s.Stdout, s.Stderr) {
+			std[2], err = dup(int(std[1].Fd())) // one pipe, so that the order stays
+		} else if to == nil {
 			std[n+1], err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 		} else {
 			var ours *os.File
@@ -56,6 +58,13 @@ func (s Spec) wire() (std [3]*os.File, w *wires, err error) {
 		}
 	}
 	return std, w, nil
+}
+
+// same says whether both are the same writer; those that cannot be compared are
+// not.
+func same(a, b io.Writer) bool {
+	defer func() { _ = recover() }()
+	return a == b
 }
 
 // copy moves input and output until the container's ends are closed, and then

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -154,12 +155,19 @@ func TestMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := send(a, message{Error: strings.Repeat("x", 100000)}, file, file); err != nil {
+	long := fmt.Errorf("%s: %w", strings.Repeat("x", 100000), errNotPlaced)
+	if err := send(a, message{Failure: failureOf(long)}, file, file); err != nil {
 		t.Fatal(err)
 	}
 	m, files, err := receive(b)
-	if err != nil || len(files) != 2 || !strings.HasPrefix(m.Error, "xxx") {
-		t.Errorf("%.10s, %v, %v", m.Error, files, err)
+	if err != nil || len(files) != 2 || m.Failure == nil || !strings.HasPrefix(m.Failure.Text, "xxx") {
+		t.Fatalf("%.100v, %v, %v", m, files, err)
+	}
+	if !errors.Is(m.Failure, errNotPlaced) || errors.Is(m.Failure, errNoOverlay) {
+		t.Errorf("it is another error on this side: kind %d", m.Failure.Kind)
+	}
+	if errors.Is(failureOf(io.EOF), errNoOverlay) {
+		t.Error("any error is the first of the kinds")
 	}
 	closeAll(files)
 	a.Close()

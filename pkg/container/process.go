@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/imgbuild/imgbuild/pkg/container/cgroup"
 	"github.com/imgbuild/imgbuild/pkg/container/netns"
 )
 
@@ -31,10 +33,10 @@ type process struct {
 // startLimit is how long a container may take to become the image's entrypoint.
 const startLimit = time.Minute
 
-// startProcess starts a container of that setup with these standard files. It
-// returns when the image's entrypoint runs, or ctx has ended, which is for the
-// start alone.
-func startProcess(ctx context.Context, setup *os.File, std [3]*os.File) (*process, error) {
+// startProcess starts a container of that setup with these standard files, in
+// the control group with these folders. It returns when the image's entrypoint
+// runs, or ctx has ended, which is for the start alone.
+func startProcess(ctx context.Context, setup *os.File, std [3]*os.File, groups []string) (*process, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not begin within %s", startLimit))
 	defer cancel()
 	ours, theirs, err := socketPair(unix.SOCK_STREAM)
@@ -56,10 +58,17 @@ func startProcess(ctx context.Context, setup *os.File, std [3]*os.File) (*proces
 	if err != nil {
 		return nil, fmt.Errorf("making namespaces: %w", err)
 	}
+	// It waits for letGo, so nothing of the image escapes. Nobody has waited
+	// for it yet: the number is its own.
+	placed := cgroup.Place(groups, p.cmd.Process.Pid)
 	go func() {
 		defer close(p.ended)
 		_ = p.cmd.Wait() // the state has it
 	}()
+	if placed != nil {
+		p.close()
+		return nil, fmt.Errorf("%w: %w", errNotPlaced, placed)
+	}
 	if err := p.letGo(ctx, ours); err != nil {
 		p.close()
 		return nil, err
@@ -86,14 +95,15 @@ func (p *process) letGo(ctx context.Context, control *os.File) (err error) {
 	if _, err := control.Write([]byte{1}); err != nil {
 		return fmt.Errorf("the container ended before it began: %w", err)
 	}
-	said, err := io.ReadAll(io.LimitReader(control, 64<<10))
-	if err != nil {
+	said := &failure{}
+	err = json.NewDecoder(io.LimitReader(control, 64<<10)).Decode(said)
+	switch {
+	case errors.Is(err, io.EOF): // exec(2) closed its end
+		return nil
+	case err != nil:
 		return err
 	}
-	if len(said) > 0 { // else exec(2) closed its end
-		return errors.New(string(said))
-	}
-	return nil
+	return said
 }
 
 func (p *process) signal(s syscall.Signal) error {
@@ -102,11 +112,14 @@ func (p *process) signal(s syscall.Signal) error {
 
 // status is a shell's exit code, once the process has ended.
 func (p *process) status() int {
-	w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if ok && w.Signaled() {
+	return exitCode(p.cmd.ProcessState.Sys().(syscall.WaitStatus)) // on Unix it is one
+}
+
+func exitCode(w syscall.WaitStatus) int {
+	if w.Signaled() {
 		return 128 + int(w.Signal())
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return w.ExitStatus()
 }
 
 // close kills the process, with which Linux ends all others of its namespace,
@@ -133,6 +146,10 @@ var spawner = sync.OnceValue(func() chan<- func() {
 	}()
 	return c
 })
+
+// Spawn calls f on a thread that lives as long as this process: what f starts
+// with a Pdeathsig gets the signal when this process ends, and not before.
+func Spawn(f func() error) error { return spawn(f) }
 
 func spawn(f func() error) error {
 	failed := make(chan error, 1)

@@ -16,6 +16,16 @@ func (c *Container) Processes() ([]int, error) {
 		return nil, errEnded
 	default:
 	}
+	all, err := Family(c.first.first())
+	if err == nil && c.within {
+		all = all[1:]
+	}
+	return all, err
+}
+
+// Family is a process of this machine with its descendants, level by level. Those
+// that have ended and are not yet waited for are left out.
+func Family(pid int) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -30,7 +40,7 @@ func (c *Container) Processes() ([]int, error) {
 			children[parent] = append(children[parent], pid)
 		}
 	}
-	all := []int{c.first.first()}
+	all := []int{pid}
 	for n := 0; n < len(all); n++ {
 		all = append(all, children[all[n]]...)
 	}
@@ -45,7 +55,7 @@ func parentOf(pid int) (int, bool) {
 		return 0, false // it has just ended
 	}
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 2 {
+	if len(f) < 2 || f[0] == "Z" {
 		return 0, false
 	}
 	parent, err := strconv.Atoi(f[1])

@@ -1,7 +1,7 @@
 package container
 
 import (
-	"fmt"
+	"encoding/json"
 	"os"
 )
 
@@ -28,7 +28,7 @@ func Main() {
 		err := begin()
 		// Only where the container could not be started.
 		control := os.NewFile(controlFD, "control")
-		fmt.Fprint(control, err)
+		_ = json.NewEncoder(control).Encode(failureOf(err)) // who asked may have gone
 		os.Exit(1)
 	case os.Args[0] == keeperName:
 		os.Exit(keep())

@@ -39,17 +39,54 @@ const unusedAge = 14 * 24 * time.Hour
 // Unpack returns the image's files, unpacked once however many processes ask.
 // Layers are compared with their diffIDs. Close it after use.
 func Unpack(ctx context.Context, s *store.Store, img v1.Image) (*Rootfs, error) {
+	return unpack(ctx, s, img, false)
+}
+
+// UnpackChanging is Unpack for an image of which others will follow that differ
+// in the last layer, as when a function is edited: what is below that layer is
+// unpacked by itself, once, and its files are linked.
+func UnpackChanging(ctx context.Context, s *store.Store, img v1.Image) (*Rootfs, error) {
+	return unpack(ctx, s, img, true)
+}
+
+func unpack(ctx context.Context, s *store.Store, img v1.Image, changing bool) (*Rootfs, error) {
 	file, err := img.ConfigFile()
 	if err != nil {
 		return nil, fmt.Errorf("reading the image's configuration: %w", err)
 	}
-	id := rootfsID(file.RootFS.DiffIDs)
-	r := &Rootfs{store: s, dir: filepath.Join(s.Root(), "rootfs", id), config: file.Config}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, fmt.Errorf("reading the image's layers: %w", err)
+	}
+	if len(layers) != len(file.RootFS.DiffIDs) {
+		return nil, fmt.Errorf("the image has %d layers and %d diffIDs", len(layers), len(file.RootFS.DiffIDs))
+	}
+	r, err := unpackLayers(ctx, s, layers, file.RootFS.DiffIDs, changing)
+	if err != nil {
+		return nil, err
+	}
+	r.config = file.Config
+	return r, nil
+}
+
+func unpackLayers(ctx context.Context, s *store.Store, layers []v1.Layer, diffIDs []v1.Hash, changing bool) (*Rootfs, error) {
+	id := rootfsID(diffIDs)
+	r := &Rootfs{store: s, dir: filepath.Join(s.Root(), "rootfs", id)}
 	if err := os.MkdirAll(filepath.Dir(r.dir), 0o755); err != nil {
 		return nil, fmt.Errorf("unpacking the image: %w", s.Explain(err))
 	}
 	step := progress.Start(ctx, "unpack "+id[:12], 0)
-	err = r.unpack(ctx, img, file.RootFS.DiffIDs, step)
+	err := r.unpack(ctx, step, func() error {
+		last := len(layers) - 1
+		if !changing || last < 1 {
+			return r.extract(ctx, nil, layers, diffIDs)
+		}
+		below, err := unpackLayers(ctx, s, layers[:last], diffIDs[:last], false)
+		if err != nil {
+			return err
+		}
+		return errors.Join(r.extract(ctx, below, layers[last:], diffIDs[last:]), below.Close())
+	})
 	step.Done(err)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking the image: %w", s.Explain(err))
@@ -66,7 +103,9 @@ func rootfsID(layers []v1.Hash) string {
 	return hex.EncodeToString(h.Sum(nil))[:40]
 }
 
-func (r *Rootfs) unpack(ctx context.Context, img v1.Image, layers []v1.Hash, step progress.Step) error {
+// unpack takes the files into use, and has them extracted where they are not
+// there.
+func (r *Rootfs) unpack(ctx context.Context, step progress.Step, extract func() error) error {
 	// One process at a time unpacks, sweeps or removes; uses do not wait.
 	unlock, err := r.store.Lock(ctx, "rootfs-"+filepath.Base(r.dir))
 	if err != nil {
@@ -83,7 +122,7 @@ func (r *Rootfs) unpack(ctx context.Context, img v1.Image, layers []v1.Hash, ste
 		now := time.Now()
 		err = os.Chtimes(r.dir, now, now)
 	} else {
-		err = r.extract(ctx, img, layers)
+		err = extract()
 	}
 	if err != nil {
 		return errors.Join(err, r.use.Close())
@@ -91,7 +130,8 @@ func (r *Rootfs) unpack(ctx context.Context, img v1.Image, layers []v1.Hash, ste
 	return nil
 }
 
-func (r *Rootfs) extract(ctx context.Context, img v1.Image, diffIDs []v1.Hash) (err error) {
+// extract unpacks the layers over what is below, if anything is.
+func (r *Rootfs) extract(ctx context.Context, below *Rootfs, layers []v1.Layer, diffIDs []v1.Hash) (err error) {
 	temp, err := r.store.TempDir("rootfs-*")
 	if err != nil {
 		return err
@@ -106,12 +146,11 @@ func (r *Rootfs) extract(ctx context.Context, img v1.Image, diffIDs []v1.Hash) (
 			return err
 		}
 	}
-	layers, err := img.Layers()
-	if err != nil {
-		return err
-	}
-	if len(layers) != len(diffIDs) {
-		return fmt.Errorf("the image has %d layers and %d diffIDs", len(layers), len(diffIDs))
+	if below != nil {
+		// A layer's files are new ones, and those that it replaces are taken away.
+		if err := duplicateTree(ctx, below.Path(), filepath.Join(temp, "fs"), true); err != nil {
+			return fmt.Errorf("linking files: %w", err)
+		}
 	}
 	t, err := newTree(filepath.Join(temp, "fs"))
 	if err != nil {

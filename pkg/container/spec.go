@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Spec says what to start.
@@ -33,8 +35,19 @@ type Spec struct {
 	// Stdin is the container's input, nil for none.
 	Stdin io.Reader
 	// Stdout and Stderr get the output, nil for nowhere. A Write that blocks
-	// holds the container up.
+	// holds the container up. Where both are the same writer, what comes stays
+	// in its order.
 	Stdout, Stderr io.Writer
+	// Runtime is the path of an OCI runtime (FindRuntime), runc or crun, that
+	// starts the image's program; "" for imgbuild itself. With it a process of
+	// imgbuild stays beside the container's, and counts against Memory.
+	Runtime string
+	// Memory is how many bytes the container's processes may have, with what
+	// they write to its root, and CPU how many cores; 0 is no limit. They are
+	// kept by a control group where this process may make one
+	// (Container.Unlimited).
+	Memory int64
+	CPU    float64
 	// Disk is how many bytes the container may write to its root, 0 for 1 GiB.
 	// They lie in memory.
 	Disk int64
@@ -67,6 +80,12 @@ type setup struct {
 	Hostname string
 	Mounts   []Mount
 	Disk     int64
+	// Runtime is the OCI runtime to call, and Config what it is told.
+	Runtime string
+	Config  *specs.Spec
+	// Groups are the folders of the container's control group that it sees, by
+	// their places in it.
+	Groups map[string]string
 }
 
 func (s Spec) setup() (*setup, error) {
@@ -94,7 +113,7 @@ func (s Spec) setup() (*setup, error) {
 		Base: filepath.Join(s.Rootfs.dir, "base"), Lower: s.Rootfs.Path(),
 		Argv: argv, Env: merge(config.Env, s.Env),
 		Dir: cmp.Or(s.Dir, config.WorkingDir, "/"), User: cmp.Or(s.User, config.User, "0"),
-		Hostname: cmp.Or(s.Hostname, "localhost"), Mounts: s.Mounts, Disk: cmp.Or(s.Disk, defaultDisk),
+		Hostname: cmp.Or(s.Hostname, "localhost"), Mounts: s.Mounts, Disk: cmp.Or(s.Disk, defaultDisk), Runtime: s.Runtime,
 	}, nil
 }
 

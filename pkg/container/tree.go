@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
@@ -47,6 +48,22 @@ func newTree(dir string) (*tree, error) {
 }
 
 func (t *tree) close() { t.root.Close() }
+
+// Apply unpacks a layer over what is in a folder, for root with all that a layer
+// says of its files, or not at all. Of devices it makes none.
+func Apply(ctx context.Context, dir string, l v1.Layer, diffID v1.Hash) error {
+	t, err := newTree(dir)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	// In a builder's step root may give files away, and little else.
+	t.owners = os.Geteuid() == 0
+	if err := t.apply(ctx, l, diffID); err != nil {
+		return err
+	}
+	return t.finish()
+}
 
 // apply unpacks a layer over those before it (image-spec, layer.md: applying
 // changesets).
@@ -242,7 +259,10 @@ func (t *tree) create(name string, h *tar.Header, content io.Reader) error {
 		if err := t.root.Symlink(h.Linkname, name); err != nil {
 			return err
 		}
-		return t.own(name, h)
+		if err := t.own(name, h); err != nil {
+			return err
+		}
+		return t.at(name, func(dir int, base string) error { return setTime(dir, base, h.ModTime) })
 	case tar.TypeLink:
 		to := strings.TrimPrefix(path.Clean("/"+h.Linkname), "/")
 		dir, base := path.Split(to)
@@ -298,15 +318,32 @@ func setXattrs(f *os.File, h *tar.Header) error {
 }
 
 func (t *tree) fifo(name string, h *tar.Header) error {
+	err := t.at(name, func(dir int, base string) error {
+		if err := unix.Mkfifoat(dir, base, uint32(h.FileInfo().Mode().Perm())); err != nil {
+			return err
+		}
+		return setTime(dir, base, h.ModTime)
+	})
+	if err != nil {
+		return err
+	}
+	return t.own(name, h)
+}
+
+// at calls f with the folder that a file is in, for what os.Root cannot do.
+func (t *tree) at(name string, f func(dir int, base string) error) error {
 	dir, err := t.root.Open(path.Dir(name))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Mkfifoat(int(dir.Fd()), path.Base(name), uint32(h.FileInfo().Mode().Perm())); err != nil {
-		return err
-	}
-	return t.own(name, h)
+	return f(int(dir.Fd()), path.Base(name))
+}
+
+// setTime sets the time of a file, of a symbolic link itself.
+func setTime(dir int, base string, at time.Time) error {
+	ts := unix.NsecToTimespec(at.UnixNano())
+	return unix.UtimesNanoAt(dir, base, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 func (t *tree) own(name string, h *tar.Header) error {

@@ -88,9 +88,18 @@ func TestLayersLieOverEachOther(t *testing.T) {
 			for _, l := range test.layers {
 				layers = append(layers, layerOf(t, l...))
 			}
-			r := unpack(t, openStore(t), imageOf(t, v1.Config{}, layers...))
+			img := imageOf(t, v1.Config{}, layers...)
+			r := unpack(t, openStore(t), img)
 			if diff := cmp.Diff(test.want, listing(t, r.Path())); diff != "" {
 				t.Error(diff)
+			}
+			changing, err := container.UnpackChanging(t.Context(), openStore(t), img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer changing.Close()
+			if diff := cmp.Diff(test.want, listing(t, changing.Path())); diff != "" {
+				t.Errorf("over linked files: %s", diff)
 			}
 		})
 	}
@@ -273,5 +282,36 @@ func TestLook(t *testing.T) {
 		if got := fmt.Sprint(uid, " ", gid); err == nil && got != want || err != nil && err.Error() != want {
 			t.Errorf("user %q is %s, %v; want %s", spec, got, err, want)
 		}
+	}
+}
+
+// Another last layer over the same below: what is below stays as it is, and its
+// files are the same ones in all.
+func TestUnpackChanging(t *testing.T) {
+	s := openStore(t)
+	below := layerOf(t, entry{name: "d/", mode: 0o750}, entry{name: "d/a", content: "old"}, entry{name: "d/b", content: "kept"})
+	var kept []fs.FileInfo
+	for _, text := range []string{"one", "two"} {
+		r, err := container.UnpackChanging(t.Context(), s, imageOf(t, v1.Config{}, below, layerOf(t, entry{name: "d/a", content: text})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		want := []string{"drwxr-x--- d", "-rwxr-xr-x d/a = " + text, "-rwxr-xr-x d/b = kept"}
+		if diff := cmp.Diff(want, listing(t, r.Path())); diff != "" {
+			t.Error(diff)
+		}
+		fi, err := os.Stat(filepath.Join(r.Path(), "d/b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, fi)
+	}
+	if !os.SameFile(kept[0], kept[1]) {
+		t.Error("a file of both is there twice")
+	}
+	r := unpack(t, s, imageOf(t, v1.Config{}, below))
+	if diff := cmp.Diff([]string{"drwxr-x--- d", "-rwxr-xr-x d/a = old", "-rwxr-xr-x d/b = kept"}, listing(t, r.Path())); diff != "" {
+		t.Errorf("what is below has changed: %s", diff)
 	}
 }

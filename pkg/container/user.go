@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -110,15 +111,26 @@ func lookUpFiles(spec string, open func(string) (*os.File, error)) (user, error)
 
 // capabilities are those that Docker leaves to root of a container, but for
 // CAP_MKNOD: there are no devices beside those in /dev.
-var capabilities = []uintptr{
-	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID,
-	unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_SYS_CHROOT, unix.CAP_AUDIT_WRITE, unix.CAP_SETFCAP,
+var capabilities = map[string]uintptr{
+	"CAP_CHOWN": unix.CAP_CHOWN, "CAP_DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE, "CAP_FOWNER": unix.CAP_FOWNER, "CAP_FSETID": unix.CAP_FSETID,
+	"CAP_KILL": unix.CAP_KILL, "CAP_SETGID": unix.CAP_SETGID, "CAP_SETUID": unix.CAP_SETUID, "CAP_SETPCAP": unix.CAP_SETPCAP,
+	"CAP_NET_BIND_SERVICE": unix.CAP_NET_BIND_SERVICE, "CAP_NET_RAW": unix.CAP_NET_RAW, "CAP_SYS_CHROOT": unix.CAP_SYS_CHROOT,
+	"CAP_AUDIT_WRITE": unix.CAP_AUDIT_WRITE, "CAP_SETFCAP": unix.CAP_SETFCAP,
+}
+
+// allowed says whether a container may run as the user.
+func (u user) allowed(nested bool) error {
+	if nested && (u.uid != 0 || u.gid != 0) {
+		return fmt.Errorf("the image's user has the number %d:%d, and a plain user may start containers of root only; run imgbuild as root", u.uid, u.gid)
+	}
+	return nil
 }
 
 // become gives the calling thread, which is to exec, the user's rights.
 func (u user) become(nested bool) error {
+	kept := slices.Collect(maps.Values(capabilities))
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if slices.Contains(capabilities, c) {
+		if slices.Contains(kept, c) {
 			continue
 		}
 		// EINVAL: this kernel does not have it yet.
@@ -126,8 +138,8 @@ func (u user) become(nested bool) error {
 			return fmt.Errorf("dropping capability %d: %w", c, err)
 		}
 	}
-	if nested && (u.uid != 0 || u.gid != 0) {
-		return fmt.Errorf("the image's user has the number %d:%d, and a plain user may start containers of root only; run imgbuild as root", u.uid, u.gid)
+	if err := u.allowed(nested); err != nil {
+		return err
 	}
 	if !nested { // in a user namespace of a plain user setgroups(2) is denied
 		if err := syscall.Setgroups(append([]int{u.gid}, u.groups...)); err != nil {

@@ -9,15 +9,13 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/pkg/container"
+	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/fc"
 	"github.com/imgbuild/imgbuild/pkg/shim/conformance"
 )
 
 // sourceImage is where the rules about images are written.
 const sourceImage = "imgbuild, images and docs/definition.md"
-
-// shimPath is the shim's place in every image.
-const shimPath = "/usr/local/bin/shim"
 
 // adapterPath is the program that runs handlers, in images that have one.
 const adapterPath = "/usr/local/lib/shim/adapter"
@@ -157,14 +155,14 @@ func (f *facts) lacks(name string) string {
 
 func (f *facts) entrypoint(t *conformance.Trial) {
 	config := f.rootfs.Config()
-	if !slices.Equal(config.Entrypoint, []string{shimPath}) {
-		t.Errorf("the entrypoint is %q, want %s", config.Entrypoint, shimPath)
+	if !slices.Equal(config.Entrypoint, []string{definition.ShimPath}) {
+		t.Errorf("the entrypoint is %q, want %s", config.Entrypoint, definition.ShimPath)
 	}
 	if len(config.Cmd) > 0 {
 		t.Errorf("the command is %q, want none", config.Cmd)
 	}
-	if !f.rootfs.Has(shimPath) {
-		t.Errorf("the image has no program %s", shimPath)
+	if !f.rootfs.Has(definition.ShimPath) {
+		t.Errorf("the image has no program %s", definition.ShimPath)
 	}
 }
 
