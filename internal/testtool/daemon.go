@@ -43,7 +43,7 @@ func startDaemon(cmd *exec.Cmd, log string, ready func() error) (*daemon, error)
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := ready()
 		if err == nil {
 			return d, nil

@@ -4,11 +4,13 @@
 package testtool
 
 import (
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 )
 
@@ -64,12 +66,27 @@ func ModuleRoot() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// freePort returns HOST:PORT on loopback that was free a moment ago.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddress returns HOST:PORT on loopback that was free a moment ago. The port
+// is none of those that Linux gives to who asks for any, from 32768 on (ip(7),
+// ip_local_port_range): another test could have it before it is listened on.
+func freeAddress() (addr string, err error) {
+	for range 100 {
+		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+rand.IntN(10000)))
+		l, e := net.Listen("tcp", addr)
+		if e == nil {
+			return addr, l.Close()
+		}
+		err = e
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", err
+}
+
+// FreeAddress is HOST:PORT on loopback for a program that is told where to listen.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	addr, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }

@@ -25,7 +25,7 @@ func StartRegistry(dir string) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := freePort()
+	host, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/imgbuild/imgbuild/internal/testtool/chromium"
 )
 
 // shown are the lines in the page that are visible and begin with FROM.
@@ -17,11 +19,11 @@ const shown = `Array.from(document.querySelectorAll('code.line')).filter(e => e.
 func (b *tab) choose(t *testing.T, region string, vpc, pin bool) {
 	t.Helper()
 	set := func(id string, on bool) {
-		if eval[bool](t, b, `document.getElementById('`+id+`').checked`) != on {
-			b.do(t, chromedp.Click(chromedp.CSS("#"+id)))
+		if chromium.Eval[bool](t, b.Tab, `document.getElementById('`+id+`').checked`) != on {
+			b.Do(t, chromedp.Click(chromedp.CSS("#"+id)))
 		}
 	}
-	eval[bool](t, b, `(function () { var r = document.getElementById('region'); r.value = '`+region+`';
+	chromium.Eval[bool](t, b.Tab, `(function () { var r = document.getElementById('region'); r.value = '`+region+`';
 		r.dispatchEvent(new Event('change', {bubbles: true})); return true; })()`)
 	set("vpc", vpc)
 	set("pin", pin)
@@ -49,34 +51,34 @@ func TestChoosingARegion(t *testing.T) {
 		{"registry.example.com/base", false, false, 0, "FROM registry.example.com/base/golang:1.27"},
 	} {
 		b.choose(t, c.region, c.vpc, c.pin)
-		lines := eval[[]string](t, b, shown)
+		lines := chromium.Eval[[]string](t, b.Tab, shown)
 		if len(lines) != len(r.Images) || lines[c.image] != c.want {
 			t.Errorf("%s, VPC %v, pinned %v: the lines are %q, not %s", c.region, c.vpc, c.pin, lines, c.want)
 		}
 	}
-	if !eval[bool](t, b, `document.getElementById('vpc').disabled`) {
+	if !chromium.Eval[bool](t, b.Tab, `document.getElementById('vpc').disabled`) {
 		t.Error("a registry without a VPC host offers one")
 	}
 	b.choose(t, "ap-southeast-1", false, true)
-	notes := eval[[]string](t, b, `Array.from(document.querySelectorAll('.note')).filter(e => e.checkVisibility()).map(e => e.textContent)`)
+	notes := chromium.Eval[[]string](t, b.Tab, `Array.from(document.querySelectorAll('.note')).filter(e => e.checkVisibility()).map(e => e.textContent)`)
 	if len(notes) != 1 || notes[0] != english.AbsentHere {
 		t.Errorf("the notes are %q", notes)
 	}
 	// The choice holds on other pages, in the other language and next time.
 	b.visit(t, "zh/images/golang-1.27.html")
 	want := "FROM crpi-0a1b2c3d4e5f6g7h.ap-southeast-1.personal.cr.aliyuncs.com/your-team/golang:1.27@" + r.Images[0].Digest
-	if lines := eval[[]string](t, b, shown); len(lines) != 1 || lines[0] != want {
+	if lines := chromium.Eval[[]string](t, b.Tab, shown); len(lines) != 1 || lines[0] != want {
 		t.Errorf("on another page the lines are %q", lines)
 	}
 	for id, want := range map[string]string{
 		"imgbuild": "imgbuild verify " + strings.TrimPrefix(want, "FROM ") + " --key cosign.pub",
 		"cosign":   "cosign verify --key cosign.pub --private-infrastructure " + strings.TrimPrefix(want, "FROM "),
 	} {
-		if got := eval[string](t, b, `document.getElementById('`+id+`').textContent`); got != want {
+		if got := chromium.Eval[string](t, b.Tab, `document.getElementById('`+id+`').textContent`); got != want {
 			t.Errorf("the command is %q, not %q", got, want)
 		}
 	}
-	b.quiet(t, "choosing")
+	b.Quiet(t, "choosing")
 }
 
 func TestCopy(t *testing.T) {
@@ -94,11 +96,11 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the copied key is %q", got)
 	}
 	// Where the page came over plain HTTP browsers have no clipboard object.
-	eval[bool](t, b, `(window.clipboard = navigator.clipboard, Object.defineProperty(navigator, 'clipboard', {value: undefined}), true)`)
+	chromium.Eval[bool](t, b.Tab, `(window.clipboard = navigator.clipboard, Object.defineProperty(navigator, 'clipboard', {value: undefined}), true)`)
 	if got := b.copied(t, "from-node-24", clickIt); !strings.HasPrefix(got, "FROM ") || !strings.Contains(got, "/node:24@") {
 		t.Errorf("copied without a clipboard was %q", got)
 	}
-	b.quiet(t, "copying")
+	b.Quiet(t, "copying")
 }
 
 // copied presses the button of an element and returns what the clipboard has
@@ -107,10 +109,10 @@ func TestCopy(t *testing.T) {
 func (b *tab) copied(t *testing.T, id string, press func(button string) chromedp.Action[chromedp.Void]) string {
 	t.Helper()
 	button := `[data-for="` + id + `"]`
-	eval[bool](t, b, `(window.said = Promise.all([document.querySelector('`+button+`'), document.getElementById('said')].map(e =>
+	chromium.Eval[bool](t, b.Tab, `(window.said = Promise.all([document.querySelector('`+button+`'), document.getElementById('said')].map(e =>
 		new Promise(done => new MutationObserver(() => e.textContent === '`+english.Copied+`' && done(true)).observe(e, {childList: true})))), true)`)
-	b.do(t, press(button))
-	return eval[string](t, b, `window.said.then(() => (window.clipboard || navigator.clipboard).readText())`)
+	b.Do(t, press(button))
+	return chromium.Eval[string](t, b.Tab, `window.said.then(() => (window.clipboard || navigator.clipboard).readText())`)
 }
 
 func clickIt(button string) chromedp.Action[chromedp.Void] {
@@ -120,7 +122,7 @@ func clickIt(button string) chromedp.Action[chromedp.Void] {
 func allowClipboard(t *testing.T, b *tab) {
 	t.Helper()
 	for _, name := range []string{"clipboard-read", "clipboard-write"} {
-		if _, err := chromedp.CallBrowser(b.ctx, browser.SetPermission, browser.SetPermissionParams{
+		if _, err := chromedp.CallBrowser(b.Context, browser.SetPermission, browser.SetPermissionParams{
 			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted}); err != nil {
 			t.Fatal(err)
 		}
@@ -130,107 +132,107 @@ func allowClipboard(t *testing.T, b *tab) {
 func TestFilter(t *testing.T) {
 	b := open(t, written(t), "en")
 	b.visit(t, "zh/images/node-24.html")
-	if eval[bool](t, b, `document.getElementById('filter').checkVisibility()`) {
+	if chromium.Eval[bool](t, b.Tab, `document.getElementById('filter').checkVisibility()`) {
 		t.Error("the list is not collapsed")
 	}
-	b.do(t, chromedp.Click(chromedp.CSS("#packages > summary")))
+	b.Do(t, chromedp.Click(chromedp.CSS("#packages > summary")))
 	const rows = `Array.from(document.querySelectorAll('.packages tbody tr')).filter(e => e.checkVisibility()).map(e => e.cells[0].textContent)`
-	if n := len(eval[[]string](t, b, rows)); n != 77 {
+	if n := len(chromium.Eval[[]string](t, b.Tab, rows)); n != 77 {
 		t.Errorf("%d rows", n)
 	}
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), "Artistic 12.2"))
-	if got := eval[[]string](t, b, rows); len(got) != 1 || got[0] != "npm" {
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#filter"), "Artistic 12.2"))
+	if got := chromium.Eval[[]string](t, b.Tab, rows); len(got) != 1 || got[0] != "npm" {
 		t.Errorf("filtered are %q", got)
 	}
-	if got := eval[string](t, b, `document.getElementById('shown').textContent`); got != "1 / 77 个软件包" {
+	if got := chromium.Eval[string](t, b.Tab, `document.getElementById('shown').textContent`); got != "1 / 77 个软件包" {
 		t.Errorf("the count is %q", got)
 	}
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), " no such thing"))
-	if got := eval[[]string](t, b, rows); len(got) != 0 {
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#filter"), " no such thing"))
+	if got := chromium.Eval[[]string](t, b.Tab, rows); len(got) != 0 {
 		t.Errorf("filtered are %q", got)
 	}
-	b.quiet(t, "filtering")
+	b.Quiet(t, "filtering")
 }
 
 // Without JavaScript all is there; what only a script can do is not.
 func TestWithoutJavaScript(t *testing.T) {
 	b := open(t, written(t), "zh-CN")
-	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	chromium.Call(t, b.Tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.look(t, 360, "light")
 	b.visit(t, "index.html")
 	b.shot(t, "no-js-index")
-	if got := eval[string](t, b, `document.documentElement.lang`); got != "en" {
+	if got := chromium.Eval[string](t, b.Tab, `document.documentElement.lang`); got != "en" {
 		t.Errorf("the page is in %s", got)
 	}
-	if lines := eval[[]string](t, b, shown); len(lines) != 5 || lines[0] != "FROM registry.cn-hangzhou.aliyuncs.com/your-team/golang:1.27" {
+	if lines := chromium.Eval[[]string](t, b.Tab, shown); len(lines) != 5 || lines[0] != "FROM registry.cn-hangzhou.aliyuncs.com/your-team/golang:1.27" {
 		t.Errorf("the lines are %q", lines)
 	}
-	b.do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
-	b.do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
-	b.do(t, chromedp.Click(chromedp.CSS("#packages > summary")))
-	if !eval[bool](t, b, `document.querySelector('.packages').checkVisibility()`) {
+	b.Do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
+	b.Do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
+	b.Do(t, chromedp.Click(chromedp.CSS("#packages > summary")))
+	if !chromium.Eval[bool](t, b.Tab, `document.querySelector('.packages').checkVisibility()`) {
 		t.Error("the list does not open")
 	}
-	b.do(t, chromedp.Click(chromedp.CSS("#from ~ details > summary")))
-	if !eval[bool](t, b, `Array.from(document.querySelectorAll('.places code')).some(e => e.checkVisibility() && e.textContent === 'FROM registry-vpc.cn-shanghai.aliyuncs.com/your-team/golang:1.27')`) {
+	b.Do(t, chromedp.Click(chromedp.CSS("#from ~ details > summary")))
+	if !chromium.Eval[bool](t, b.Tab, `Array.from(document.querySelectorAll('.places code')).some(e => e.checkVisibility() && e.textContent === 'FROM registry-vpc.cn-shanghai.aliyuncs.com/your-team/golang:1.27')`) {
 		t.Error("the lines of other regions are not shown")
 	}
 	b.shot(t, "no-js-image")
-	if n := eval[int](t, b, `Array.from(document.querySelectorAll('button, form, input')).filter(e => e.checkVisibility()).length`); n != 0 {
+	if n := chromium.Eval[int](t, b.Tab, `Array.from(document.querySelectorAll('button, form, input')).filter(e => e.checkVisibility()).length`); n != 0 {
 		t.Errorf("%d controls that do nothing are shown", n)
 	}
-	b.quiet(t, "without JavaScript")
+	b.Quiet(t, "without JavaScript")
 }
 
 func TestLanguage(t *testing.T) {
 	dir := written(t)
 	// The server leaves the name of an index out.
 	here := func(b *tab) string {
-		return strings.Replace(eval[string](t, b, `location.href`)[len(b.base):], "index.html", "", 1)
+		return strings.Replace(chromium.Eval[string](t, b.Tab, `location.href`)[len(b.Base):], "index.html", "", 1)
 	}
 	zh := open(t, dir, "zh-CN,zh")
-	zh.do(t, chromedp.Navigate(zh.base), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
+	zh.Do(t, chromedp.Navigate(zh.Base), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
 	if got := here(zh); got != "zh/" {
 		t.Errorf("a Chinese browser is shown %q", got)
 	}
 	// The choice is kept, also on the way back from an image.
-	zh.do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="en"] footer`)))
+	zh.Do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="en"] footer`)))
 	zh.visit(t, "index.html")
 	if got := here(zh); got != "" {
 		t.Errorf("who chose English is shown %q", got)
 	}
-	zh.do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
-	zh.do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] #packages`)))
+	zh.Do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
+	zh.Do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] #packages`)))
 	if got := here(zh); got != "zh/images/golang-1.27.html" {
 		t.Errorf("the same page in Chinese is %s", got)
 	}
-	zh.do(t, chromedp.Click(chromedp.CSS(".home")), chromedp.WaitReady(chromedp.CSS(`#images`)))
+	zh.Do(t, chromedp.Click(chromedp.CSS(".home")), chromedp.WaitReady(chromedp.CSS(`#images`)))
 	if got := here(zh); got != "zh/#images" {
 		t.Errorf("all images are at %s", got)
 	}
-	zh.quiet(t, "Chinese")
+	zh.Quiet(t, "Chinese")
 
 	de := open(t, dir, "de")
 	de.visit(t, "")
-	if got := eval[string](t, de, `document.documentElement.lang`); got != "en" {
+	if got := chromium.Eval[string](t, de.Tab, `document.documentElement.lang`); got != "en" {
 		t.Errorf("a German browser is shown %s", got)
 	}
-	de.do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
-	de.do(t, chromedp.Navigate(de.base), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
-	de.quiet(t, "German")
+	de.Do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
+	de.Do(t, chromedp.Navigate(de.Base), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
+	de.Quiet(t, "German")
 }
 
 // The folder is used as it is, without a server.
 func TestFromAFolder(t *testing.T) {
 	dir := written(t)
-	b := openURL(t, (&url.URL{Scheme: "file", Path: dir + "/"}).String(), "en")
+	b := &tab{chromium.Open(t, (&url.URL{Scheme: "file", Path: dir + "/"}).String(), "en")}
 	allowClipboard(t, b)
 	b.visit(t, "index.html")
 	b.choose(t, "cn-shanghai", false, false)
-	b.do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
-	if lines := eval[[]string](t, b, shown); len(lines) != 1 || lines[0] != "FROM registry.cn-shanghai.aliyuncs.com/your-team/golang:1.27" {
+	b.Do(t, chromedp.Click(chromedp.CSS("h3 a")), chromedp.WaitReady(chromedp.CSS(`#packages`)))
+	if lines := chromium.Eval[[]string](t, b.Tab, shown); len(lines) != 1 || lines[0] != "FROM registry.cn-shanghai.aliyuncs.com/your-team/golang:1.27" {
 		t.Errorf("the lines are %q", lines)
 	}
-	b.do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
-	b.quiet(t, "from a folder")
+	b.Do(t, chromedp.Click(chromedp.CSS("#lang")), chromedp.WaitReady(chromedp.CSS(`html[lang="zh-CN"] footer`)))
+	b.Quiet(t, "from a folder")
 }

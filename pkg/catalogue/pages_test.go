@@ -10,6 +10,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/imgbuild/imgbuild/internal/testtool/chromium"
 )
 
 // In each language, width and colour scheme nothing is wider than the window,
@@ -26,13 +28,13 @@ func TestPagesInChromium(t *testing.T) {
 					b.shot(t, name)
 					b.openAll(t)
 					b.shot(t, name+"-open")
-					if over := eval[int](t, b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+					if over := chromium.Eval[int](t, b.Tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 						t.Errorf("%s: %d px wider than the window", name, over)
 					}
-					for _, low := range eval[[]string](t, b, lowContrast) {
+					for _, low := range chromium.Eval[[]string](t, b.Tab, lowContrast) {
 						t.Errorf("%s: %s", name, low)
 					}
-					b.quiet(t, name)
+					b.Quiet(t, name)
 				}
 			}
 		}
@@ -42,7 +44,7 @@ func TestPagesInChromium(t *testing.T) {
 // openAll opens what is collapsed, and waits until it is drawn.
 func (b *tab) openAll(t *testing.T) {
 	t.Helper()
-	eval[bool](t, b, `(document.querySelectorAll('details:not(td details)').forEach(d => { d.open = true; }),
+	chromium.Eval[bool](t, b.Tab, `(document.querySelectorAll('details:not(td details)').forEach(d => { d.open = true; }),
 		new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))`)
 }
 
@@ -85,7 +87,7 @@ func TestForScreenReaders(t *testing.T) {
 		b.openAll(t)
 		roles := map[string]int{}
 		level := 0
-		for _, n := range call(t, b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+		for _, n := range chromium.Call(t, b.Tab, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 			if n.Ignored || n.Role == nil {
 				continue
 			}
@@ -121,7 +123,7 @@ func TestForScreenReaders(t *testing.T) {
 		b.look(t, 360, "light")
 		if page != "index.html" {
 			n := 0
-			for _, node := range call(t, b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+			for _, node := range chromium.Call(t, b.Tab, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 				if node.Role != nil && axText(node.Role) == "row" {
 					n++
 				}
@@ -148,12 +150,12 @@ func TestKeyboard(t *testing.T) {
 	b.visit(t, "index.html")
 	var order []string
 	for range 12 {
-		b.do(t, chromedp.KeyEvent(kb.Tab))
-		at := eval[string](t, b, `(e => e.id || e.className || e.dataset.for || e.textContent)(document.activeElement)`)
+		b.Do(t, chromedp.KeyEvent(kb.Tab))
+		at := chromium.Eval[string](t, b.Tab, `(e => e.id || e.className || e.dataset.for || e.textContent)(document.activeElement)`)
 		if order = append(order, at); at == "from-golang-1.27" {
 			break
 		}
-		if !eval[bool](t, b, `getComputedStyle(document.activeElement).outlineStyle !== 'none'`) {
+		if !chromium.Eval[bool](t, b.Tab, `getComputedStyle(document.activeElement).outlineStyle !== 'none'`) {
 			t.Errorf("%s does not show that it has the focus", at)
 		}
 	}
@@ -170,12 +172,12 @@ func TestKeyboard(t *testing.T) {
 func TestPrint(t *testing.T) {
 	b := open(t, written(t), "en")
 	b.visit(t, "images/golang-1.27.html")
-	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	chromium.Call(t, b.Tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
 	b.shot(t, "print")
-	if n := eval[int](t, b, `Array.from(document.querySelectorAll('button, form, input, .lang')).filter(e => e.checkVisibility()).length`); n != 0 {
+	if n := chromium.Eval[int](t, b.Tab, `Array.from(document.querySelectorAll('button, form, input, .lang')).filter(e => e.checkVisibility()).length`); n != 0 {
 		t.Errorf("%d controls are printed", n)
 	}
-	if n := eval[int](t, b, `Array.from(document.querySelectorAll('.packages tbody tr')).filter(e => e.getBoundingClientRect().height > 0).length`); n != 75 {
+	if n := chromium.Eval[int](t, b.Tab, `Array.from(document.querySelectorAll('.packages tbody tr')).filter(e => e.getBoundingClientRect().height > 0).length`); n != 75 {
 		t.Errorf("%d of 75 packages are printed", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"sync"
 
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/release"
@@ -25,20 +26,24 @@ var js string
 // policy lets a page use its own style and script, which are in it, and
 // nothing else: no request leaves it, and no text of a report can become code.
 // (https://www.w3.org/TR/CSP3/: hashes are of the text between the tags.)
-var policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'", hash(css), hash(js))
+var policy = sync.OnceValue(func() string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'", hash(css), hash(js))
+})
 
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"bytes":  bytesText,
-	"day":    day,
-	"langOf": languageOf,
-	"delta":  func(s size) string { return deltaText(s.Now - s.Before) },
-	"dict":   dict,
-}).ParseFS(pages, "page/*.html"))
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"bytes":  bytesText,
+		"day":    day,
+		"langOf": languageOf,
+		"delta":  func(s size) string { return deltaText(s.Now - s.Before) },
+		"dict":   dict,
+	}).ParseFS(pages, "page/*.html"))
+})
 
 // view is what a template gets.
 type view struct {
@@ -64,7 +69,7 @@ type group struct {
 
 func (s *site) view(l *language) view {
 	return view{
-		T: l.text, Lang: l.Tag, Other: l.other(), Report: s.report, Policy: policy,
+		T: l.text, Lang: l.Tag, Other: l.other(), Report: s.report, Policy: policy(),
 		// These two are ours, and their hashes are of exactly these bytes.
 		Style:  template.HTML("<style>" + css + "</style>"),  //nolint:gosec
 		Script: template.HTML("<script>" + js + "</script>"), //nolint:gosec
@@ -115,7 +120,7 @@ func (s *site) groups() []group {
 func execute(name string, v view) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(mark)
-	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, v); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -109,7 +109,7 @@ func TestRetryAfter(t *testing.T) {
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Fatalf("error %v, want %q", err, tt.err)
 			}
-			if took := time.Since(start); took < tt.least || took > tt.least+5*time.Second {
+			if took := time.Since(start); took < tt.least || took > tt.least+time.Minute {
 				t.Errorf("took %s, want at least %s", took, tt.least)
 			}
 		})

@@ -44,8 +44,8 @@ func TestPauseIsShared(t *testing.T) {
 	if _, err := f.Get(t.Context(), mirror.NPM, "a", 10); err != nil {
 		t.Fatal(err)
 	}
-	f.hosts.pause(s.URL, 300*time.Millisecond)
 	start := time.Now()
+	f.hosts.pause(s.URL, 300*time.Millisecond)
 	if _, err := f.Get(t.Context(), mirror.NPM, "b", 10); err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestKilled(t *testing.T) {
 	cmd, out := child(t, st, s.URL, input(b))
 	<-half
 	part := st.Root() + "/partial/" + input(b).SHA256
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if fi, err := os.Stat(part); err == nil && fi.Size() >= 1<<20 {
 			break
 		}

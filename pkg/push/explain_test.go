@@ -111,7 +111,7 @@ func TestLongRetryAfter(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
-	if d := time.Since(begun); d > 10*time.Second {
+	if d := time.Since(begun); d > time.Minute {
 		t.Errorf("that took %s", d)
 	}
 	if log := s.requests(); len(log) > 1 {

@@ -3,13 +3,13 @@ package push
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/content"
 )
 
@@ -44,12 +44,12 @@ func (i Immutability) Of(tags []string) []string {
 }
 
 // fullVersion is three numbers with dots at least.
-var fullVersion = regexp.MustCompile(`^v?[0-9]+\.[0-9]+\.[0-9]+`)
+var fullVersion = lazyregexp.New(`^v?[0-9]+\.[0-9]+\.[0-9]+`)
 
 // FullVersion says whether a tag names a full version and so, by custom, one
 // image for good: 1.27.3, v1.27.3, 1.27.3-slim; not 1.27, which moves on to the
 // next patch. What is copied has nothing but its tags, so their text decides.
-func FullVersion(tag string) bool { return fullVersion.MatchString(tag) }
+func FullVersion(tag string) bool { return fullVersion().MatchString(tag) }
 
 // KeptError says that an image got no tag, for each is immutable and names
 // another image. Nothing was sent.

@@ -135,7 +135,7 @@ func (p *Pusher) find(ctx context.Context, r Request) (*found, error) {
 
 func (p *Pusher) planImage(r Request, f *found, planned map[v1.Hash]string) ImagePlan {
 	plan := ImagePlan{
-		Reference: reference(r, f.content.Root().Digest, f.tags.kept), Tags: f.tags.move, Kept: f.tags.kept,
+		Reference: r.Reference(f.content.Root().Digest, f.tags.kept), Tags: f.tags.move, Kept: f.tags.kept,
 		Refused: f.tags.error() != nil, Requests: f.tags.all,
 	}
 	if plan.Refused {

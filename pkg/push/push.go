@@ -98,7 +98,7 @@ func (p *Pusher) push(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return res, err
 	}
-	res.Kept, res.Reference = tags.kept, reference(r, root.Digest, tags.kept)
+	res.Kept, res.Reference = tags.kept, r.Reference(root.Digest, tags.kept)
 	if res.Unchanged {
 		return res, nil
 	}
@@ -173,8 +173,8 @@ func (p *Pusher) host(name string) *host {
 	return h
 }
 
-// reference is NAME[:TAG]@DIGEST with the first tag that is not kept.
-func reference(r Request, digest v1.Hash, kept []string) string {
+// Reference is NAME[:TAG]@DIGEST with the first tag that is not kept.
+func (r Request) Reference(digest v1.Hash, kept []string) string {
 	name := r.Repository.Name()
 	if i := slices.IndexFunc(r.Tags, func(t string) bool { return !slices.Contains(kept, t) }); i >= 0 {
 		name += ":" + r.Tags[i]

@@ -209,7 +209,7 @@ func dockerRegistry(t *testing.T) (host string) {
 			t.Logf("docker-registry: %s", logs.String())
 		}
 	})
-	for range 100 {
+	for range 1200 {
 		if res, err := http.Get("http://" + host + "/v2/"); err == nil {
 			res.Body.Close()
 			return host
