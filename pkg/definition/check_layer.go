@@ -14,7 +14,7 @@ import (
 )
 
 // kinds are the keys of a layer that say what it is made from.
-var kinds = []string{"debian", "go", "npm", "image", "files", "shim"}
+var kinds = []string{"debian", "go", "npm", "image", "files", "run", "shim"}
 
 // layer checks the layer at v.Layers[i], which is written at path.
 func (c checker) layer(path string, v *Variant, i int) {
@@ -60,6 +60,12 @@ func (c checker) layer(path string, v *Variant, i int) {
 	}
 	if c.Has(path + "/files") {
 		c.fileList(path+"/files", l.Files)
+	}
+	if l.Run != nil {
+		c.run(path+"/run", l.Run)
+		if i == 0 {
+			c.Add(path+"/run", "a command with nothing below it to run in", "put a layer first that has a shell")
+		}
 	}
 	if l.Shim != nil && i != len(v.Layers)-1 {
 		c.Add(path+"/shim", "the shim is not the last layer", "put it last; it changes most often")

@@ -4,6 +4,8 @@
 // beside it (package lock) says which exact bytes that was resolved to.
 package definition
 
+import "time"
+
 // Definition is one image.yaml.
 type Definition struct {
 	// Name is the repository's last path element, as in golang:1.27.
@@ -63,6 +65,7 @@ type Layer struct {
 	NPM    *NPMLayer    `json:"npm,omitempty"`
 	Image  *ImageLayer  `json:"image,omitempty"`
 	Files  []File       `json:"files,omitempty"`
+	Run    *RunLayer    `json:"run,omitempty"`
 	Shim   *ShimLayer   `json:"shim,omitempty"`
 }
 
@@ -152,8 +155,32 @@ type File struct {
 	GID  int    `json:"gid,omitempty"`
 }
 
-// ShimLayer is imgbuild's HTTP shim in /usr/local/bin/shim.
+// RunLayer is what a command changes in the layers before it. Only BuildKit
+// runs commands.
+type RunLayer struct {
+	// Script is for the image's own /bin/sh, which stops at the first command
+	// that fails.
+	Script string `json:"script"`
+	// Network gives the command the builder's network. What it fetches is then
+	// for the script to pin.
+	Network bool `json:"network,omitempty"`
+	// Files are there only while the command runs, below /run/imgbuild, and are
+	// read-only. None is a folder or a link.
+	Files []File `json:"files,omitempty"`
+	// Date is the command's SOURCE_DATE_EPOCH, as 2026-01-02T15:04:05Z, and the
+	// latest time that a file of the layer has. The default is DefaultDate.
+	Date string `json:"date,omitempty"`
+}
+
+// DefaultDate is the Date of a RunLayer that has none: the time that npm gives
+// the files of every package.
+var DefaultDate = time.Date(1985, 10, 26, 8, 15, 0, 0, time.UTC)
+
+// ShimLayer is imgbuild's HTTP shim at ShimPath.
 type ShimLayer struct{}
+
+// ShimPath is where the shim lies in every image, and their entrypoint.
+const ShimPath = "/usr/local/bin/shim"
 
 // Config is the container configuration, named as in the OCI image spec.
 type Config struct {

@@ -3,10 +3,10 @@ package definition
 import (
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/strictyaml"
 )
 
@@ -42,7 +42,7 @@ func Placeholders() []string {
 }
 
 // placeholder matches {name}. A shell's ${name} is left alone.
-var placeholder = regexp.MustCompile(`\$?\{[a-z]+\}`)
+var placeholder = lazyregexp.New(`\$?\{[a-z]+\}`)
 
 // Expand replaces the placeholders of s. Unknown ones stay as they are; Parse
 // has refused them.
@@ -51,7 +51,7 @@ func (v Values) Expand(s string) string {
 		return s
 	}
 	table := v.table()
-	return placeholder.ReplaceAllStringFunc(s, func(m string) string {
+	return placeholder().ReplaceAllStringFunc(s, func(m string) string {
 		if value, ok := table[strings.Trim(m, "{}")]; ok {
 			return value
 		}
@@ -108,7 +108,7 @@ func (v Values) expand(x reflect.Value) reflect.Value {
 // checkPlaceholders returns what is wrong with the placeholders of s, where one
 // is not among allowed, and what to do.
 func checkPlaceholders(s string, allowed []string) (what, do string) {
-	for _, m := range placeholder.FindAllString(s, -1) {
+	for _, m := range placeholder().FindAllString(s, -1) {
 		if m[0] == '$' {
 			continue
 		}

@@ -29,16 +29,25 @@ type Loaded struct {
 	// Dir is the definition's folder on disk; empty for an embedded one.
 	Dir string
 
-	dir  fs.FS
-	lock string
+	dir    fs.FS
+	lock   string
+	inside bool
 }
+
+// Inside says whether the definition is one of those inside imgbuild.
+func (l *Loaded) Inside() bool { return l.inside }
 
 // Load reads the definition that ref names: an embedded one by its name
 // (golang), else one on disk by the path of its file or its folder. Write
 // ./golang for a folder that is called like an embedded image.
 func Load(ref string) (*Loaded, error) {
 	if dir, ok := images.Open(ref); ok {
-		return load(ref, dir, "", filepath.Join("images", ref), FileName)
+		l, err := load(ref, dir, "", filepath.Join("images", ref), FileName)
+		if err != nil {
+			return nil, err
+		}
+		l.inside = true
+		return l, nil
 	}
 	info, err := os.Stat(ref)
 	switch {
@@ -58,6 +67,12 @@ func Load(ref string) (*Loaded, error) {
 		return nil, fmt.Errorf("opening the definition's folder: %w", err)
 	}
 	return load(ref, root.FS(), folder, folder, file)
+}
+
+// LoadFrom reads the definition in a file of a folder that is not on this
+// machine's disk. shown is how the folder is called in messages.
+func LoadFrom(dir fs.FS, shown, file string) (*Loaded, error) {
+	return load(filepath.Join(shown, file), dir, "", shown, file)
 }
 
 func load(ref string, dir fs.FS, folder, shown, file string) (*Loaded, error) {

@@ -154,6 +154,10 @@ func TestParseReadsEveryField(t *testing.T) {
 					{Path: "/var/data", Dir: true, Mode: "01777"},
 					{Path: "/etc/link", Link: "there"},
 				}},
+				{Name: "command", Run: &RunLayer{
+					Script: "cp /run/imgbuild/there /opt/{arch}\necho ${HOME}\n", Network: true,
+					Files: []File{{Path: "/there", Source: "there", Mode: "0755"}}, Date: "2026-01-02T15:04:05Z",
+				}},
 				{Name: "shim", Shim: &ShimLayer{}},
 			},
 			Config: Config{

@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 	"github.com/imgbuild/imgbuild/pkg/definition"
 )
 
@@ -16,13 +16,13 @@ import (
 const maxInput = 4 << 30
 
 var (
-	isDigest   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`).MatchString
-	isHex256   = regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString
-	isPlatform = regexp.MustCompile(`^linux/(amd64|arm64)$`).MatchString
-	isWord     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString
+	isDigest   = lazyregexp.Matches(`^sha256:[0-9a-f]{64}$`)
+	isHex256   = lazyregexp.Matches(`^[0-9a-f]{64}$`)
+	isPlatform = lazyregexp.Matches(`^linux/(amd64|arm64)$`)
+	isWord     = lazyregexp.Matches(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	// isToken: what names, versions and suites are made of (Debian Policy 5.6,
 	// semver.org, npm's package names); no space and no control character.
-	isToken = regexp.MustCompile(`^[A-Za-z0-9@][A-Za-z0-9@/.+~:_-]*$`).MatchString
+	isToken = lazyregexp.Matches(`^[A-Za-z0-9@][A-Za-z0-9@/.+~:_-]*$`)
 )
 
 // check returns the first thing wrong with what the lock says.

@@ -236,9 +236,9 @@ func TestReadRefuses(t *testing.T) {
 func TestReadRefusesOtherWritings(t *testing.T) {
 	data := string(marshal(t, fixture()))
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown field", `"schema": 1,`, `"schema": 1, "extra": 1,`, `unknown field "extra"`},
-		{"key twice", `"schema": 1,`, `"schema": 1, "schema": 1,`, "not written as imgbuild writes it"},
-		{"other letters", `"schema": 1,`, `"SCHEMA": 1,`, "not written as imgbuild writes it"},
+		{"unknown field", `"schema": 1,`, `"schema": 1, "extra": 1,`, `unknown object member name "extra"`},
+		{"key twice", `"schema": 1,`, `"schema": 1, "schema": 1,`, `duplicate object member name "schema"`},
+		{"other letters", `"schema": 1,`, `"SCHEMA": 1,`, "has schema 0"},
 		{"spaces", `"schema": 1,`, `"schema":  1,`, "not written as imgbuild writes it"},
 		{"older schema", `"schema": 1,`, `"schema": 0,`, "schema 0, this imgbuild reads 1"},
 		{"newer schema", `"schema": 1,`, `"schema": 2, "new": {},`, "a newer imgbuild wrote it"},

@@ -2,11 +2,11 @@ package lock
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/go-json-experiment/json"
 	"github.com/imgbuild/imgbuild/pkg/definition"
 )
 
@@ -25,9 +25,11 @@ func Load(d *definition.Loaded) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the lock of %s: %w", d.Name, err)
 	}
-	l, err := Read(d.LockPath(), data)
+	// What is inside imgbuild was checked by its tests, which read it as Read
+	// does. Half of the time of `imgbuild list` went into doing so again.
+	l, err := read(data, !d.Inside())
 	if err != nil {
-		return nil, fmt.Errorf("%w; run `imgbuild lock %s --update`", err, d.Ref)
+		return nil, fmt.Errorf("%s: %w; run `imgbuild lock %s --update`", d.LockPath(), err, d.Ref)
 	}
 	if err := l.BelongsTo(d.Digest()); err != nil {
 		return nil, fmt.Errorf("%s: %w; run `imgbuild lock %s --update`", d.LockPath(), err, d.Ref)
@@ -38,14 +40,15 @@ func Load(d *definition.Loaded) (*Lock, error) {
 // Read reads a lock strictly. Its sum is compared before anything else of it
 // is believed. source is the name of the file for messages.
 func Read(source string, data []byte) (*Lock, error) {
-	l, err := read(data)
+	l, err := read(data, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return l, nil
 }
 
-func read(data []byte) (*Lock, error) {
+// read compares the sum; strictly, it believes nothing of the rest either.
+func read(data []byte, strictly bool) (*Lock, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the lock has %d bytes, more than %d", len(data), MaxSize)
 	}
@@ -53,10 +56,10 @@ func read(data []byte) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	l := new(Lock)
-	if err := dec.Decode(l); err != nil {
+	// Twice as fast as encoding/json, which is felt in `imgbuild list`; and it
+	// takes no key twice and none in other letters.
+	if err := json.Unmarshal(data, l, json.RejectUnknownMembers(true)); err != nil {
 		// A lock of another schema has other fields: that is said first.
 		if other := checkSchema(data); other != nil {
 			return nil, other
@@ -65,6 +68,9 @@ func read(data []byte) (*Lock, error) {
 	}
 	if l.Schema != Schema {
 		return nil, checkSchema(data)
+	}
+	if !strictly {
+		return l, nil
 	}
 	if err := l.check(); err != nil {
 		return nil, err

@@ -41,7 +41,8 @@ func (r *Resolver) layerInputs(ctx context.Context, d *definition.Definition, v 
 
 // part is what one layer is made from.
 type part struct {
-	// key stands for the rest. It is empty for a layer that is not made here:
+	// key stands for the rest. It is empty for a layer that is not made here: that
+	// of a command, which needs BuildKit,
 	// the shim's, which each imgbuild makes anew, and those of existing images.
 	key      string
 	platform string
@@ -49,7 +50,7 @@ type part struct {
 }
 
 func newPart(d *definition.Definition, entry definition.Layer, inputs []lock.Input, below []assemble.Debian, platform string) (part, error) {
-	if entry.Shim != nil || entry.Image != nil {
+	if entry.Shim != nil || entry.Image != nil || entry.Run != nil {
 		return part{}, nil
 	}
 	spec := assemble.Spec{Layer: entry, Inputs: inputs}

@@ -118,7 +118,7 @@ func shapes(types map[string]*jsonschema.Schema) {
 	list("Variant", "layers", false)
 	list("NPMLayer", "packages", false)
 	list("Layer", "files", false)
-	types["Layer"].OneOf = requireOne("debian", "go", "npm", "image", "files", "shim")
+	types["Layer"].OneOf = requireOne("debian", "go", "npm", "image", "files", "run", "shim")
 	types["File"].OneOf = requireOne("source", "content", "link", "dir")
 	debian := types["DebianLayer"]
 	packages := &jsonschema.Schema{Properties: jsonschema.NewProperties()}
