@@ -53,24 +53,30 @@ type Result struct {
 func Layer(ctx context.Context, s *store.Store, c layer.Compression, spec Spec) (Result, error) {
 	var control []rootfs.ControlFile
 	l, err := layer.Build(s, c, func(sink layer.Sink) error {
-		switch kind := spec.Layer; {
-		case kind.Debian != nil:
+		if spec.Layer.Debian != nil {
 			r, err := debian(ctx, s, sink, spec)
 			control = r.Control
 			return err
-		case kind.Go != nil:
-			return goToolchain(ctx, s, sink, spec)
-		case kind.NPM != nil:
-			return npmPackages(ctx, s, sink, spec)
-		case kind.Files != nil:
-			return files(sink, spec)
 		}
-		return fmt.Errorf("a layer of this kind is not made from inputs")
+		return Fill(ctx, s, sink, spec)
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("layer %s: %w", spec.Layer.Name, s.Explain(err))
 	}
 	return Result{Layer: l, Control: control}, nil
+}
+
+// Fill adds the entries of a layer of Go, npm packages or files to sink.
+func Fill(ctx context.Context, s *store.Store, sink layer.Sink, spec Spec) error {
+	switch kind := spec.Layer; {
+	case kind.Go != nil:
+		return goToolchain(ctx, s, sink, spec)
+	case kind.NPM != nil:
+		return npmPackages(ctx, s, sink, spec)
+	case kind.Files != nil:
+		return files(sink, spec)
+	}
+	return fmt.Errorf("a layer of this kind is not made from inputs")
 }
 
 // Hash is the address of a locked input in the store.

@@ -6,12 +6,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
-
-// ShimPath is where the shim lies in an image.
-const ShimPath = "/usr/local/bin/shim"
 
 // Shim makes the layer that holds the shim, an ELF file in the store.
 func Shim(s *store.Store, c layer.Compression, elf v1.Hash) (*layer.Layer, error) {
@@ -32,7 +30,7 @@ func Shim(s *store.Store, c layer.Compression, elf v1.Hash) (*layer.Layer, error
 			return err
 		}
 		return sink.Add(&tar.Header{
-			Name:     ShimPath[1:],
+			Name:     definition.ShimPath[1:],
 			Typeflag: tar.TypeReg,
 			Mode:     0o755,
 			Size:     fi.Size(),

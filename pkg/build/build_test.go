@@ -88,9 +88,13 @@ type fakeFetcher struct {
 	store   *store.Store
 	files   map[string][]byte // by SHA-256
 	fetched atomic.Int32
+	// one: as with the real one, an input is fetched once, whoever asks meanwhile.
+	one sync.Mutex
 }
 
 func (f *fakeFetcher) Fetch(_ context.Context, in lock.Input) (v1.Hash, error) {
+	f.one.Lock()
+	defer f.one.Unlock()
 	h := v1.Hash{Algorithm: "sha256", Hex: in.SHA256}
 	if _, ok := f.store.Has(h); ok {
 		return h, nil
@@ -188,6 +192,40 @@ func requests(d *definition.Definition, l *lock.Lock) []Request {
 		out = append(out, Request{Definition: d, Lock: l, Image: img})
 	}
 	return out
+}
+
+// A layer that the store has may be another engine's: made anew it is not taken.
+func TestNativeAnew(t *testing.T) {
+	d := noShim(t)
+	l := lockOf(t, d)
+	n, _, _ := newNative(t)
+	want, err := n.Build(t.Context(), requests(d, l)[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(requests(d, l)[:1], n.Compression, n.Shim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range p.jobs {
+		other, err := assemble.Layer(t.Context(), n.Store, layer.Gzip, assemble.Spec{Layer: definition.Layer{Name: "other", Files: []definition.File{{Path: "/other", Content: "other"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Remember(j.key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, anew := range []bool{false, true} {
+		n.Anew = anew
+		got, err := n.Build(t.Context(), requests(d, l)[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same := digest(t, got[0]) == digest(t, want[0]); same != anew {
+			t.Errorf("with %v the image is the same: %v", anew, same)
+		}
+	}
 }
 
 func TestImage(t *testing.T) {

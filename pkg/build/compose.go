@@ -60,7 +60,7 @@ func compose(r Request, parts []part) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return finish(mutate.Annotations(img, annotations).(v1.Image))
+	return Finish(mutate.Annotations(img, annotations).(v1.Image))
 }
 
 // config is the container configuration (image-spec, config.md).

@@ -16,7 +16,8 @@ type finished struct {
 	manifest     *v1.Manifest
 }
 
-func finish(img v1.Image) (_ v1.Image, err error) {
+// Finish returns img as it is, read once and for all.
+func Finish(img v1.Image) (_ v1.Image, err error) {
 	f := &finished{Image: img}
 	if f.layers, err = img.Layers(); err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package build
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/input/image"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
-	"github.com/imgbuild/imgbuild/pkg/progress"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
@@ -32,12 +29,15 @@ func (p part) Name() string { return p.name }
 // job makes the layers that one entry of a definition stands for: one, or for
 // an existing image all of its layers.
 type job struct {
-	engine   *Native
-	request  Request
-	layer    definition.Layer
-	locked   lock.Layer
-	inputs   []lock.Input
-	below    []assemble.Debian
+	request Request
+	layer   definition.Layer
+	locked  lock.Layer
+	inputs  []lock.Input
+	below   []assemble.Debian
+	// under are all layers under one of a command, and env is what the image
+	// has for environment.
+	under    []*job
+	env      []definition.EnvVar
 	platform string
 
 	key   string
@@ -47,23 +47,46 @@ type job struct {
 // storeKey names all that decides the bytes of the layer. For a layer made
 // from inputs that is the diffID the lock expects: whatever went in, a layer
 // with that diffID is the right one, and no other is.
-func (j *job) storeKey() string {
-	compression := j.engine.Compression.ID()
+func (j *job) storeKey(c layer.Compression, shim Shim) string {
+	compression := c.ID()
 	switch {
 	case j.layer.Shim != nil:
-		return "shim " + j.engine.Shim.Key(j.platform) + " " + compression
+		return "shim " + shim.Key(j.platform) + " " + compression
 	case j.layer.Image != nil:
 		return "image " + j.layer.Image.Ref + " " + j.platform
+	case j.layer.Run != nil:
+		return j.runKey(compression)
 	}
 	return "layer " + j.locked.DiffID + " " + compression
 }
 
+// title is the job for people.
+func (j *job) title() string {
+	name := j.layer.Name
+	if j.layer.Shim == nil {
+		name = fmt.Sprintf("%s (%s %s)", name, j.request.Definition.Name, j.request.Image.Version)
+	}
+	return fmt.Sprintf("layer %s for %s", name, j.platform)
+}
+
+// spec is what the layer is assembled from.
+func (j *job) spec() assemble.Spec {
+	_, arch, _ := strings.Cut(j.platform, "/")
+	return assemble.Spec{
+		Layer:  j.layer,
+		Inputs: j.inputs,
+		Below:  j.below,
+		Files:  j.request.Definition.Files,
+		Arch:   arch,
+	}
+}
+
 // find takes the layer from the store and says whether it was there.
-func (j *job) find() bool {
+func (j *job) find(s *store.Store) bool {
 	if j.layer.Image != nil {
 		return false // its blobs are inputs, found by the fetcher
 	}
-	l, ok := layer.Find(j.engine.Store, j.key)
+	l, ok := layer.Find(s, j.key)
 	if ok {
 		j.done(l)
 	}
@@ -74,86 +97,12 @@ func (j *job) done(l *layer.Layer) {
 	j.parts = []part{{Layer: l, name: j.layer.Name, newest: l.Record().Newest}}
 }
 
-// make fetches what the layer needs and makes it. Fetching waits for the
-// network and needs no slot; making takes one.
-func (j *job) make(ctx context.Context, slots chan struct{}) error {
-	if err := j.fetch(ctx); err != nil {
-		return err
-	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	// Two processes that want the same layer at the same time make it once.
-	unlock, err := j.engine.Store.Lock(ctx, fmt.Sprintf("layer-%x", sha256.Sum256([]byte(j.key))))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if j.find() {
-		return nil
-	}
-	name := j.layer.Name
-	if !strings.HasPrefix(j.key, "shim ") {
-		name = fmt.Sprintf("%s (%s %s)", name, j.request.Definition.Name, j.request.Image.Version)
-	}
-	step := progress.Start(ctx, fmt.Sprintf("layer %s for %s", name, j.platform), 0)
-	err = j.assemble(ctx)
-	step.Done(err)
-	return err
-}
-
-func (j *job) fetch(ctx context.Context) error {
-	if j.layer.Image != nil {
-		return nil // pulled from the image's own registry
-	}
-	return j.engine.Fetch.All(ctx, assemble.Spec{Inputs: j.inputs, Below: j.below}.Needed())
-}
-
-func (j *job) assemble(ctx context.Context) error {
-	switch {
-	case j.layer.Shim != nil:
-		elf, err := j.engine.Shim.Build(ctx, j.platform)
-		if err != nil {
-			return fmt.Errorf("compiling the shim for %s: %w", j.platform, err)
-		}
-		l, err := assemble.Shim(j.engine.Store, j.engine.Compression, elf)
-		if err != nil {
-			return err
-		}
-		return j.remember(l)
-	case j.layer.Image != nil:
-		return j.existing(ctx)
-	}
-	l, err := j.fromInputs(ctx)
-	if errors.Is(err, store.ErrCorrupt) {
-		// The damaged input is out of the store by now: fetch it again, once.
-		if err := j.fetch(ctx); err != nil {
-			return err
-		}
-		l, err = j.fromInputs(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	if got := l.Record().DiffID.String(); got != j.locked.DiffID {
+// check says whether a layer made from inputs is the one that the lock expects.
+func (j *job) check(r layer.Record) error {
+	if got := r.DiffID.String(); j.locked.DiffID != "" && got != j.locked.DiffID {
 		return &MismatchError{Layer: j.layer.Name, Image: j.request.Definition.Name, Platform: j.platform, Want: j.locked.DiffID, Got: got}
 	}
-	return j.remember(l)
-}
-
-func (j *job) fromInputs(ctx context.Context) (*layer.Layer, error) {
-	_, arch, _ := strings.Cut(j.platform, "/")
-	r, err := assemble.Layer(ctx, j.engine.Store, j.engine.Compression, assemble.Spec{
-		Layer:  j.layer,
-		Inputs: j.inputs,
-		Below:  j.below,
-		Files:  j.request.Definition.Files,
-		Arch:   arch,
-	})
-	return r.Layer, err
+	return nil
 }
 
 func (j *job) remember(l *layer.Layer) error {
@@ -162,8 +111,8 @@ func (j *job) remember(l *layer.Layer) error {
 }
 
 // existing takes the layers of an existing image as they are.
-func (j *job) existing(ctx context.Context) error {
-	layers, err := image.Layers(ctx, j.engine.Store, j.inputs, j.engine.Images...)
+func (j *job) existing(ctx context.Context, s *store.Store, opts ...image.Option) error {
+	layers, err := image.Layers(ctx, s, j.inputs, opts...)
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", j.layer.Name, err)
 	}

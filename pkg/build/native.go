@@ -2,18 +2,19 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/imgbuild/imgbuild/pkg/assemble"
-	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/input/image"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
+	"github.com/imgbuild/imgbuild/pkg/progress"
 	"github.com/imgbuild/imgbuild/pkg/store"
 )
 
@@ -39,99 +40,111 @@ type Native struct {
 	Compression layer.Compression
 	// Images says how existing images are pulled.
 	Images []image.Option
+	// Anew makes layers also where the store has them: what it has may be what
+	// the other engine made.
+	Anew bool
 }
 
 // Build implements Engine. A layer that several images share is made once;
 // different layers are made side by side, as many as there are cores.
 func (n *Native) Build(ctx context.Context, requests []Request) ([]v1.Image, error) {
-	var jobs []*job
-	byKey := map[string]*job{}
-	plans := make([][]*job, len(requests))
-	for i, r := range requests {
-		planned, err := n.plan(r)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s for %s: %w", r.Definition.Name, r.Image.Version, r.Image.Platform, err)
-		}
-		for _, j := range planned {
-			if byKey[j.key] == nil {
-				byKey[j.key] = j
-				jobs = append(jobs, j)
-			}
-			plans[i] = append(plans[i], byKey[j.key])
-		}
-	}
-	if err := run(ctx, jobs); err != nil {
+	p, err := newPlan(requests, n.Compression, n.Shim)
+	if err != nil {
 		return nil, err
 	}
-	images := make([]v1.Image, len(requests))
-	for i, r := range requests {
-		var parts []part
-		for _, j := range plans[i] {
-			parts = append(parts, j.parts...)
-		}
-		img, err := compose(r, parts)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s for %s: %w", r.Definition.Name, r.Image.Version, r.Image.Platform, err)
-		}
-		images[i] = img
-	}
-	return images, nil
-}
-
-// run does the jobs, those whose layers are in the store first: they cost
-// nothing and free no core.
-func run(ctx context.Context, jobs []*job) error {
-	var todo []*job
-	for _, j := range jobs {
-		if !j.find() {
-			todo = append(todo, j)
+	// Those whose layers are in the store cost nothing and free no core.
+	todo := n.todo(p)
+	for _, j := range todo {
+		// One that the other engine made is as good as one made here.
+		if j.layer.Run != nil {
+			return nil, &RunError{Layer: j.layer.Name, Image: j.request.Definition.Name}
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	slots := make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
 	for _, j := range todo {
-		g.Go(func() error { return j.make(ctx, slots) })
+		g.Go(func() error { return n.make(gctx, j, slots) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return p.compose()
 }
 
-// plan lists the layers of one image, from the bottom up.
-func (n *Native) plan(r Request) ([]*job, error) {
-	variant := r.Definition.Variant(r.Image.Variant)
-	if variant == nil {
-		return nil, fmt.Errorf("the definition has no variant %q", r.Image.Variant)
+func (n *Native) todo(p *plan) []*job {
+	if n.Anew {
+		return p.jobs
 	}
-	if len(variant.Layers) != len(r.Image.Layers) {
-		return nil, fmt.Errorf("the definition has %d layers, the lock %d", len(variant.Layers), len(r.Image.Layers))
+	return p.missing(n.Store)
+}
+
+// make fetches what the layer needs and makes it. Fetching waits for the
+// network and needs no slot; making takes one.
+func (n *Native) make(ctx context.Context, j *job, slots chan struct{}) error {
+	if err := n.fetch(ctx, j); err != nil {
+		return err
 	}
-	values := definition.ValuesFor(r.Image.Version, r.Image.Series, r.Image.Platform)
-	var jobs []*job
-	var below []assemble.Debian
-	for i, l := range variant.Layers {
-		if locked := r.Image.Layers[i].Name; locked != l.Name {
-			return nil, fmt.Errorf("the definition has the layer %s, the lock has %s in its place", l.Name, locked)
-		}
-		inputs, err := r.Lock.FindAll(r.Image.Layers[i].Inputs)
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	// Two processes that want the same layer at the same time make it once.
+	unlock, err := n.Store.Lock(ctx, fmt.Sprintf("layer-%x", sha256.Sum256([]byte(j.key))))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !n.Anew && j.find(n.Store) {
+		return nil
+	}
+	step := progress.Start(ctx, j.title(), 0)
+	err = n.assemble(ctx, j)
+	step.Done(err)
+	return err
+}
+
+func (n *Native) fetch(ctx context.Context, j *job) error {
+	if j.layer.Image != nil {
+		return nil // pulled from the image's own registry
+	}
+	return n.Fetch.All(ctx, j.spec().Needed())
+}
+
+func (n *Native) assemble(ctx context.Context, j *job) error {
+	switch {
+	case j.layer.Shim != nil:
+		elf, err := n.Shim.Build(ctx, j.platform)
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("compiling the shim for %s: %w", j.platform, err)
 		}
-		j := &job{
-			engine:   n,
-			request:  r,
-			layer:    values.ExpandLayer(l),
-			locked:   r.Image.Layers[i],
-			inputs:   inputs,
-			below:    slices.Clone(below),
-			platform: r.Image.Platform,
+		l, err := assemble.Shim(n.Store, n.Compression, elf)
+		if err != nil {
+			return err
 		}
-		j.key = j.storeKey()
-		if l.Debian == nil {
-			j.below = nil // only package databases look below
-		}
-		jobs = append(jobs, j)
-		if l.Debian != nil {
-			below = append(below, assemble.Debian{Layer: j.layer.Debian, Inputs: inputs})
-		}
+		return j.remember(l)
+	case j.layer.Image != nil:
+		return j.existing(ctx, n.Store, n.Images...)
 	}
-	return jobs, nil
+	l, err := n.fromInputs(ctx, j)
+	if errors.Is(err, store.ErrCorrupt) {
+		// The damaged input is out of the store by now: fetch it again, once.
+		if err := n.fetch(ctx, j); err != nil {
+			return err
+		}
+		l, err = n.fromInputs(ctx, j)
+	}
+	if err != nil {
+		return err
+	}
+	if err := j.check(l.Record()); err != nil {
+		return err
+	}
+	return j.remember(l)
+}
+
+func (n *Native) fromInputs(ctx context.Context, j *job) (*layer.Layer, error) {
+	r, err := assemble.Layer(ctx, n.Store, n.Compression, j.spec())
+	return r.Layer, err
 }

@@ -24,11 +24,20 @@ type CompiledShim struct {
 // name inside imgbuild, so that every image, whatever its definition, carries
 // the same shim.
 func NewCompiledShim(s *store.Store, f Fetcher, golang *lock.Lock) (*CompiledShim, error) {
-	toolchain, ok := golang.Toolchain(runtime.GOOS + "/" + runtime.GOARCH)
-	if !ok {
-		return nil, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one that golang is built for", runtime.GOOS, runtime.GOARCH)
+	toolchain, err := Toolchain(golang)
+	if err != nil {
+		return nil, err
 	}
 	return &CompiledShim{Store: s, Fetch: f, Toolchain: toolchain}, nil
+}
+
+// Toolchain is the newest Go of golang for this machine.
+func Toolchain(golang *lock.Lock) (lock.Input, error) {
+	toolchain, ok := golang.Toolchain(runtime.GOOS + "/" + runtime.GOARCH)
+	if !ok {
+		return toolchain, fmt.Errorf("the lock of golang has no Go that runs on %s/%s; run imgbuild on one that golang is built for", runtime.GOOS, runtime.GOARCH)
+	}
+	return toolchain, nil
 }
 
 func (c *CompiledShim) options(platform string) shimbuild.Options {

@@ -26,6 +26,7 @@ var Modes = []string{"auto", "tty", "plain", "rawjson"}
 // Display is a progress.Reporter that draws. Close it to draw the end.
 type Display struct {
 	steps  atomic.Int64
+	silent bool
 	events chan *client.SolveStatus
 	drawn  chan struct{}
 
@@ -46,7 +47,7 @@ func New(f *os.File, mode string) (*Display, error) {
 	if err != nil {
 		return nil, fmt.Errorf("showing progress as %s: %w; use --progress plain where there is no terminal", mode, err)
 	}
-	d := &Display{events: make(chan *client.SolveStatus, 64), drawn: make(chan struct{})}
+	d := &Display{silent: mode == string(progressui.QuietMode), events: make(chan *client.SolveStatus, 64), drawn: make(chan struct{})}
 	go func() {
 		defer close(d.drawn)
 		// Not the work's context: what was done must be drawn after a cancel too.
@@ -54,6 +55,9 @@ func New(f *os.File, mode string) (*Display, error) {
 	}()
 	return d, nil
 }
+
+// Silent says that nothing is drawn.
+func (d *Display) Silent() bool { return d.silent }
 
 // Close draws what is left and stops. Steps that report later are ignored.
 func (d *Display) Close() {
@@ -73,6 +77,9 @@ func (d *Display) send(s *client.SolveStatus) {
 		d.events <- s
 	}
 }
+
+// Show draws what a builder reports of its own steps.
+func (d *Display) Show(s *client.SolveStatus) { d.send(s) }
 
 // Start implements progress.Reporter.
 func (d *Display) Start(name string, total int64) progress.Step {

@@ -70,6 +70,9 @@ func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
 	return newGzipMembers(w)
 }
 
+// Reader unpacks what is packed so.
+func (c Compression) Reader(r io.Reader) (io.ReadCloser, error) { return c.reader(r) }
+
 func (c Compression) reader(r io.Reader) (io.ReadCloser, error) {
 	if c == Zstd {
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))

@@ -218,5 +218,5 @@ func canonical(in *tar.Header) (tar.Header, error) {
 func validPath(p string) bool {
 	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p &&
 		p != ".." && !strings.HasPrefix(p, "../") && !strings.ContainsRune(p, 0) &&
-		!strings.HasPrefix(path.Base(p), ".wh.")
+		!strings.HasPrefix(path.Base(p), Whiteout)
 }

@@ -8,19 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
+	"github.com/imgbuild/imgbuild/pkg/dockerd"
 	"github.com/imgbuild/imgbuild/pkg/progress"
 )
 
-// Load puts the images into the local engine: Docker's daemon through its
-// socket (DOCKER_HOST, else the usual one), else what the docker client is set
-// up to talk to, else podman. It returns the engine's name.
+// Load puts the images into the local engine: Docker's daemon, through its socket
+// or else by the docker client, else podman. It returns the engine's name.
 func Load(ctx context.Context, images []Image) (engine string, err error) {
 	for _, i := range images {
 		if err := i.check(); err != nil {
@@ -55,11 +55,7 @@ type engine struct {
 
 func engines() []engine {
 	var out []engine
-	socket, isUnix := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	if os.Getenv("DOCKER_HOST") == "" {
-		socket, isUnix = "/var/run/docker.sock", true
-	}
-	if isUnix {
+	if socket, ok := dockerd.Find(os.Getenv); ok {
 		out = append(out, socketEngine(socket))
 	}
 	return append(out, clientEngine("docker", "version"), clientEngine("podman", "info"))
@@ -88,43 +84,17 @@ func hand(ctx context.Context, e engine, images []Image) error {
 var errStopped = errors.New("the engine stopped reading")
 
 // socketEngine is Docker's daemon, by its API: no client program is needed.
-func socketEngine(path string) engine {
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
-		},
-	}}
-	do := func(ctx context.Context, method, url string, body io.Reader) (*http.Response, error) {
-		req, err := http.NewRequestWithContext(ctx, method, "http://docker"+url, body)
-		if err != nil {
-			return nil, err
-		}
-		req.Header.Set("Content-Type", "application/x-tar")
-		res, err := client.Do(req)
-		if err != nil {
-			return nil, errors.Unwrap(err)
-		}
-		if res.StatusCode != http.StatusOK {
-			defer res.Body.Close()
-			b, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-			return nil, fmt.Errorf("it answers %s: %s", res.Status, bytes.TrimSpace(b))
-		}
-		return res, nil
-	}
+func socketEngine(socket dockerd.Socket) engine {
+	api := socket.API()
 	return engine{
-		name: "docker (" + path + ")",
+		name: "docker (" + string(socket) + ")",
 		ready: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
-			res, err := do(ctx, http.MethodGet, "/_ping", nil)
-			if err == nil {
-				res.Body.Close()
-			}
-			return err
+			return api.Ping(ctx)
 		},
 		load: func(ctx context.Context, archive io.Reader) error {
-			res, err := do(ctx, http.MethodPost, "/images/load?quiet=1", archive)
+			res, err := api.Do(ctx, http.MethodPost, "/images/load", url.Values{"quiet": {"1"}}, archive)
 			if err != nil {
 				return err
 			}

@@ -33,6 +33,12 @@ func With(ctx context.Context, r Reporter) context.Context {
 	return context.WithValue(ctx, key{}, r)
 }
 
+// From returns the context's reporter, nil where there is none.
+func From(ctx context.Context) Reporter {
+	r, _ := ctx.Value(key{}).(Reporter)
+	return r
+}
+
 // Start begins a step on the context's reporter.
 func Start(ctx context.Context, name string, total int64) Step {
 	if r, ok := ctx.Value(key{}).(Reporter); ok {

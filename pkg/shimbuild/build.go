@@ -17,6 +17,7 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/lock"
 	"github.com/imgbuild/imgbuild/pkg/progress"
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/toolbox"
 )
 
 // Options say what to compile and with what.
@@ -30,6 +31,9 @@ type Options struct {
 	Fetch func(context.Context, lock.Input) (v1.Hash, error)
 	// Platform is what the shim is for: linux/amd64 or linux/arm64.
 	Platform string
+	// Cache is the folder of what the go command has compiled before; the
+	// default is in the store. One process has it at a time.
+	Cache string
 	// Program is compiled in place of the shim, where it is not nil.
 	Program *Program
 }
@@ -103,7 +107,7 @@ func (o Options) build(ctx context.Context, key, goarch string, step progress.St
 		return v1.Hash{}, err
 	}
 	defer os.RemoveAll(dir)
-	goroot, err := o.toolchain(ctx, dir, step)
+	goroot, err := toolbox.Go(ctx, o.Store, o.Toolchain, o.Fetch)
 	if err != nil {
 		return v1.Hash{}, err
 	}

@@ -2,6 +2,7 @@ package shimbuild
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"debug/elf"
@@ -10,16 +11,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/imgbuild/imgbuild"
 	"github.com/imgbuild/imgbuild/pkg/store"
+	"github.com/imgbuild/imgbuild/pkg/toolbox"
 )
 
 // goMod is the module file that the shim is compiled with: its packages import
@@ -78,15 +77,15 @@ func (o Options) compile(ctx context.Context, dir, goroot, goarch string) (v1.Ha
 	if err := o.writeSource(src); err != nil {
 		return v1.Hash{}, err
 	}
-	cache := filepath.Join(o.Store.Root(), "go-build")
-	if err := cleanCache(cache); err != nil {
+	cache := cmp.Or(o.Cache, filepath.Join(o.Store.Root(), "go-build"))
+	if err := toolbox.CleanGoCache(cache); err != nil {
 		return v1.Hash{}, err
 	}
 	out, tmp := filepath.Join(dir, "shim"), filepath.Join(dir, "tmp")
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(goroot, "bin", "go"), o.buildArgs(out)...)
+	cmd := toolbox.Command(ctx, filepath.Join(goroot, "bin", "go"), o.buildArgs(out)...)
 	cmd.Dir = src
 	// Nothing of this machine's environment; without HOME there is no
 	// telemetry and no user configuration either.
@@ -94,10 +93,6 @@ func (o Options) compile(ctx context.Context, dir, goroot, goarch string) (v1.Ha
 		"GOPATH="+filepath.Join(dir, "gopath"), "GOMODCACHE="+filepath.Join(dir, "gopath", "mod"))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	// The compilers that it starts end with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return v1.Hash{}, context.Cause(ctx)

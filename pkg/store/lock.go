@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/imgbuild/imgbuild/internal/lazyregexp"
 )
 
 // lockPoll is how often a held lock is tried again: flock(2) itself cannot be
@@ -16,14 +17,14 @@ import (
 const lockPoll = 20 * time.Millisecond
 
 // names of locks and partial blobs become file names.
-var nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var nameRE = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Lock takes the advisory lock of that name, which one holder has at a time
 // among all processes and goroutines that use this store. It waits until the
 // context ends. Locks end with their process, however it ends. Names are
 // letters, digits, dots, dashes and underscores. It guards files, not memory.
 func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	if !nameRE.MatchString(name) {
+	if !nameRE().MatchString(name) {
 		return nil, fmt.Errorf("locking %q in the store: not a name", name)
 	}
 	path := filepath.Join(s.root, "locks", name)

@@ -9,6 +9,7 @@
 //	blobs/sha256/<hex>     content under its hash, read-only
 //	records/<kind>/<hex>   JSON, <hex> = SHA-256 of the key
 //	partial/<name>         downloads that have not ended, kept to be resumed
+//	tools/<hex>/           programs unpacked by package toolbox
 //	tmp/                   files being written; stale ones are swept
 //	locks/<name>           advisory locks that are held
 package store
