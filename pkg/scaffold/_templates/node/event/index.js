@@ -1,0 +1,8 @@
+// A function that is called with events. It is no server: the image runs this
+// export, which template.yaml and s.yaml name as the handler.
+export const handler = async (event, context) => {
+  const name = JSON.parse(event);
+  if (typeof name !== "string" || name === "") throw new Error("the event names nobody");
+  console.log("greeting for request %s", context.requestId);
+  return `hello, ${name}`;
+};
