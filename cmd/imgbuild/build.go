@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -10,7 +9,6 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/build"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
-	"github.com/imgbuild/imgbuild/pkg/push"
 )
 
 // defaultPlatform is what Function Compute runs.
@@ -21,6 +19,7 @@ type buildFlags struct {
 	all         bool
 	platforms   []string
 	compression string
+	engine      engineFlags
 	out         delivery
 }
 
@@ -28,17 +27,25 @@ func (b *buildFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&b.all, "all", false, "every version and variant of NAME")
 	f.StringSliceVar(&b.platforms, "platform", []string{defaultPlatform}, "`PLATFORM`[,PLATFORM…] to build; several make one index")
 	f.StringVar(&b.compression, "compression", string(layer.Gzip), "how layers are packed, a `METHOD` of gzip, zstd")
+	b.engine.register(f)
+	b.engine.registerPush(f)
 	b.out.register(f)
 }
 
 // run builds the images and delivers them.
-func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
+func (b *buildFlags) run(ctx context.Context, g *global, refs []string, changed func(string) bool) error {
 	compression, err := layer.ParseCompression(b.compression)
 	if err != nil {
 		return usageError{err}
 	}
 	// What is wrong with the command is said before any work.
+	if err := b.engine.check(changed); err != nil {
+		return err
+	}
 	if err := b.out.check(); err != nil {
+		return err
+	}
+	if err := b.engine.checkDelivery(&b.out); err != nil {
 		return err
 	}
 	var wanted []wantedImage
@@ -49,18 +56,21 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 		}
 		wanted = append(wanted, w...)
 	}
-	if err := b.out.checkNames(wanted); err != nil {
+	if err := b.out.checkNames(namesOf(wanted)); err != nil {
 		return err
 	}
 	s, f, m, err := g.open()
 	if err != nil {
 		return err
 	}
-	engine, done, err := g.engine(ctx, s, f, m, compression, wanted)
+	engine, done, err := b.engine.open(ctx, g, s, f, m, compression, wanted)
 	if err != nil {
 		return err
 	}
 	defer done()
+	if from, ok := engine.(*build.BuildKit); ok && from.Stay {
+		b.out.from = from
+	}
 	var results []result
 	err = g.show(ctx, func(ctx context.Context) error {
 		built, err := buildAll(ctx, engine, wanted)
@@ -78,22 +88,29 @@ func (b *buildFlags) run(ctx context.Context, g *global, refs []string) error {
 		results, err = b.out.deliver(ctx, g, s, built)
 		return err
 	})
-	if _, some := errors.AsType[*push.PartialError](err); err != nil && !some {
-		return err
-	}
-	if b.out.toStdout() {
-		g.stdout = g.stderr // the image is the result there
-	}
-	if b.out.plan {
-		return g.printPlan(b.out.plans)
-	}
-	return errors.Join(g.printResults(results), err)
+	return b.out.print(g, results, err)
 }
 
 // wantedImage is one version and variant that was asked for.
 type wantedImage struct {
 	lock.Selected
 	definition *definitionWithLock
+}
+
+// platforms are those that were asked for.
+func (w wantedImage) platforms() (out []string) {
+	for _, p := range w.Platforms {
+		out = append(out, p.Platform)
+	}
+	return out
+}
+
+// namesOf are those of the definitions.
+func namesOf(wanted []wantedImage) (out []named) {
+	for _, w := range wanted {
+		out = append(out, named{name: w.definition.Name})
+	}
+	return out
 }
 
 // selectImages finds what one NAME[:TAG] of the command line asks for.
@@ -124,7 +141,7 @@ func splitRef(ref string) (name, tag string) {
 }
 
 // buildAll builds all images in one go, so that layers they share are made once.
-func buildAll(ctx context.Context, engine build.Engine, wanted []wantedImage) ([]builtImage, error) {
+func buildAll(ctx context.Context, engine build.Engine, wanted []wantedImage) ([]finished, error) {
 	var requests []build.Request
 	for _, w := range wanted {
 		for _, p := range w.Platforms {
@@ -135,15 +152,16 @@ func buildAll(ctx context.Context, engine build.Engine, wanted []wantedImage) ([
 	if err != nil {
 		return nil, err
 	}
-	var out []builtImage
+	var out []finished
 	for _, w := range wanted {
 		n := len(w.Platforms)
-		b, err := newBuiltImage(w, images[:n])
+		f, err := finish(named{name: w.definition.Name, tag: w.Tag, tags: w.Tags}, images[:n], w.platforms())
 		if err != nil {
 			return nil, err
 		}
+		f.version, f.variant = w.Version, w.Variant.Name
 		images = images[n:]
-		out = append(out, b)
+		out = append(out, f)
 	}
 	return out, nil
 }

@@ -125,7 +125,7 @@ func (b *bundling) run(ctx context.Context, g *global, names []string) error {
 		}
 		wanted = append(wanted, wantedImage{definition: d})
 	}
-	if err := b.to.checkNames(wanted); err != nil {
+	if err := b.to.checkNames(namesOf(wanted)); err != nil {
 		return err
 	}
 	s, f, m, err := g.open()

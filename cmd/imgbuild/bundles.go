@@ -18,6 +18,7 @@ import (
 type inputs struct {
 	build.Fetcher                // of archives' files
 	images        []image.Option // how base images are pulled
+	mirrors       *mirror.Mirrors
 	close         func()
 }
 
@@ -28,7 +29,7 @@ func (g *global) inputs(ctx context.Context, s *store.Store, f build.Fetcher, m 
 		return nil, err
 	}
 	var bundles []*bundle.Bundle
-	in := &inputs{close: func() {
+	in := &inputs{mirrors: m, close: func() {
 		for _, b := range bundles {
 			b.Close()
 		}

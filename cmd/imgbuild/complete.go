@@ -12,7 +12,6 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/display"
 	"github.com/imgbuild/imgbuild/pkg/layer"
 	"github.com/imgbuild/imgbuild/pkg/lock"
-	"github.com/imgbuild/imgbuild/pkg/mirror"
 )
 
 // completeNames completes the names of images, and files beside them.
@@ -80,27 +79,33 @@ func list(values []string) cobra.CompletionFunc {
 	}
 }
 
+// begun completes to something that goes on.
+const begun = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+
+// complete registers what completes a flag's value.
+func complete(c *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // a flag of that name was never registered
+	}
+}
+
 // completeFlags registers what completes the values of the root's flags.
 func completeFlags(root *cobra.Command) {
-	var archives []string
-	for _, a := range mirror.Archives() {
-		archives = append(archives, a+"=")
-	}
-	const begun = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	for flag, complete := range map[string]cobra.CompletionFunc{
-		"platform":    completePlatforms,
-		"region":      list(address.Regions()),
-		"registry":    cobra.FixedCompletions([]string{address.Embedded}, cobra.ShellCompDirectiveNoFileComp),
-		"compression": cobra.FixedCompletions([]string{string(layer.Gzip), string(layer.Zstd)}, cobra.ShellCompDirectiveNoFileComp),
-		"progress":    cobra.FixedCompletions(display.Modes, cobra.ShellCompDirectiveNoFileComp),
-		"output":      cobra.FixedCompletions([]string{"type=oci,dest=", "type=docker,dest="}, begun),
-		"mirror":      cobra.FixedCompletions(archives, begun),
-		"namespace":   cobra.NoFileCompletions,
-		"instance":    cobra.NoFileCompletions,
-	} {
-		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic(err) // a flag of that name was never registered
-		}
-	}
-	completeImmutable(root)
+	complete(root, "platform", completePlatforms)
+	complete(root, "compression", cobra.FixedCompletions([]string{string(layer.Gzip), string(layer.Zstd)}, cobra.ShellCompDirectiveNoFileComp))
+	complete(root, "progress", cobra.FixedCompletions(display.Modes, cobra.ShellCompDirectiveNoFileComp))
+	complete(root, "mirror", cobra.FixedCompletions(archivesCompletion(), begun))
+	completeEngine(root)
+	completeDelivery(root, "type=oci,dest=", "type=docker,dest=")
+}
+
+// completeDelivery registers what completes the flags of delivery; outputs are
+// the beginnings of --output.
+func completeDelivery(c *cobra.Command, outputs ...string) {
+	complete(c, "region", list(address.Regions()))
+	complete(c, "registry", cobra.FixedCompletions([]string{address.Embedded}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "output", cobra.FixedCompletions(outputs, begun))
+	complete(c, "namespace", cobra.NoFileCompletions)
+	complete(c, "instance", cobra.NoFileCompletions)
+	completeImmutable(c)
 }

@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"slices"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -28,7 +29,9 @@ type delivery struct {
 
 	targets []address.Registry
 	files   []output.Spec
+	trees   []writing              // outputs of a Dockerfile that are no images
 	plans   []push.DestinationPlan // what --plan found
+	from    pusher                 // where layers are sent from, nil for here
 }
 
 func (d *delivery) register(f *pflag.FlagSet) {
@@ -74,7 +77,7 @@ func (d *delivery) check() error {
   --region REGION[,REGION…] --namespace NAMESPACE  Alibaba Cloud's Container Registry`)
 	case !d.push && d.plan:
 		return usage("--plan says what --push would do; add --push and where to")
-	case d.plan && (len(d.outputs) > 0 || d.load):
+	case d.plan && (len(d.outputs) > 0 || len(d.trees) > 0 || d.load):
 		return usage("--plan sends and writes nothing; leave --output and --load out")
 	case !d.push && len(d.targets) > 0:
 		return usage("a registry is given but not --push; add --push, or leave the registry out")
@@ -88,14 +91,17 @@ func (d *delivery) check() error {
 		}
 		d.files = append(d.files, spec)
 	}
+	if d.onStdout() > 1 {
+		return usage("two of --output are standard output, which takes one; give the others a path")
+	}
 	return nil
 }
 
 // checkNames says whether the images have names that the registries take.
-func (d *delivery) checkNames(wanted []wantedImage) error {
+func (d *delivery) checkNames(names []named) error {
 	for _, t := range d.targets {
-		for _, w := range wanted {
-			if _, err := t.Repository(w.definition.Name); err != nil {
+		for _, n := range names {
+			if _, err := t.Repository(n.name); err != nil {
 				return usageError{err}
 			}
 		}
@@ -103,14 +109,41 @@ func (d *delivery) checkNames(wanted []wantedImage) error {
 	return nil
 }
 
-// toStdout says that an image itself goes to standard output.
-func (d *delivery) toStdout() bool {
-	return slices.ContainsFunc(d.files, func(s output.Spec) bool { return s.Dest == "-" })
+// toStdout says that an image itself, or the files in it, go to standard output.
+func (d *delivery) toStdout() bool { return d.onStdout() > 0 }
+
+// onStdout counts the outputs that go there.
+func (d *delivery) onStdout() (n int) {
+	for _, s := range d.files {
+		if s.Dest == "-" {
+			n++
+		}
+	}
+	for _, w := range d.trees {
+		if w.dest == "-" {
+			n++
+		}
+	}
+	return n
+}
+
+// print prints what was delivered, or planned, and hands on what went wrong.
+func (d *delivery) print(g *global, results []result, err error) error {
+	if _, some := errors.AsType[*push.PartialError](err); err != nil && !some {
+		return err
+	}
+	if d.toStdout() {
+		g.stdout = g.stderr // the output is the result there
+	}
+	if d.plan {
+		return g.printPlan(d.plans)
+	}
+	return errors.Join(g.printResults(results), err)
 }
 
 // deliver writes, loads and pushes the images. Without any of these the
 // results are only named.
-func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built []builtImage) ([]result, error) {
+func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built []finished) ([]result, error) {
 	var images []output.Image
 	for _, b := range built {
 		images = append(images, b.output())
@@ -130,14 +163,14 @@ func (d *delivery) deliver(ctx context.Context, g *global, s *store.Store, built
 	if !d.push {
 		var results []result
 		for _, b := range built {
-			results = append(results, b.result(b.definition.Name+":"+b.Tag+"@"+b.digest.String(), nil))
+			results = append(results, b.result(b.repository()+":"+b.tag+"@"+b.digest.String(), nil))
 		}
 		return results, nil
 	}
 	return d.pushAll(ctx, g, s, built)
 }
 
-func (d *delivery) pushAll(ctx context.Context, g *global, s *store.Store, built []builtImage) ([]result, error) {
+func (d *delivery) pushAll(ctx context.Context, g *global, s *store.Store, built []finished) ([]result, error) {
 	targets, stop, err := d.serving(ctx, s)
 	if err != nil {
 		return nil, err
@@ -148,17 +181,22 @@ func (d *delivery) pushAll(ctx context.Context, g *global, s *store.Store, built
 		return nil, err
 	}
 	var all []push.Destination
-	for _, target := range targets {
+	sent := make([][]finished, len(targets))
+	for i, target := range targets {
 		to := push.Destination{Name: destinationName(target)}
 		for _, b := range built {
-			repository, err := target.Repository(b.definition.Name)
+			if b.host != "" && b.host != d.targets[i].Host {
+				continue
+			}
+			repository, err := target.Repository(b.name)
 			if err != nil {
 				return nil, err
 			}
 			to.Images = append(to.Images, push.Request{
 				Image: b.image, Index: b.index, Repository: repository,
-				Tags: b.tagsFirst(), Immutable: d.immutable.Of(b.Tags),
+				Tags: b.tagsFirst(), Immutable: d.immutable.Of(b.tags),
 			})
+			sent[i] = append(sent[i], b)
 		}
 		all = append(all, to)
 	}
@@ -167,17 +205,53 @@ func (d *delivery) pushAll(ctx context.Context, g *global, s *store.Store, built
 		return nil, err
 	}
 	// What one registry has is a result also where another one failed.
-	pushed, err := p.PushAll(ctx, all)
+	var pushed [][]push.Result
+	if d.from != nil {
+		pushed, err = pushFrom(ctx, d.from, p, all)
+	} else {
+		pushed, err = p.PushAll(ctx, all)
+	}
 	var results []result
 	for i, to := range pushed {
 		for j, r := range to {
 			if r.Reference != "" {
 				g.noteKept(all[i].Images[j].Repository.Name(), r.Kept)
-				results = append(results, built[j].result(r.Reference, r.Kept))
+				results = append(results, sent[i][j].result(r.Reference, r.Kept))
 			}
 		}
 	}
 	return results, err
+}
+
+// pusher is push.Pusher, or what sends from elsewhere.
+type pusher interface {
+	PushAll(ctx context.Context, ds []push.Destination) ([][]push.Result, error)
+}
+
+// pushFrom sends images from elsewhere, and compares then from here what their
+// tags name.
+func pushFrom(ctx context.Context, from pusher, check *push.Pusher, all []push.Destination) ([][]push.Result, error) {
+	pushed, err := from.PushAll(ctx, all)
+	errs := []error{err}
+	for i, to := range pushed {
+		for j, r := range to {
+			if r.Reference == "" {
+				continue
+			}
+			for _, tag := range without(all[i].Images[j].Tags, r.Kept) {
+				repository := all[i].Images[j].Repository
+				got, e := check.Resolve(ctx, repository, tag)
+				if e == nil && got != r.Digest {
+					e = fmt.Errorf("%s:%s names %s, though the builder pushed %s", repository.Name(), tag, got, r.Digest)
+				}
+				if e != nil {
+					errs = append(errs, e)
+					pushed[i][j] = push.Result{} // not what it says
+				}
+			}
+		}
+	}
+	return pushed, errors.Join(errs...)
 }
 
 // destinationName is the region, where that is what was asked for.
@@ -204,20 +278,4 @@ func (d *delivery) serving(ctx context.Context, s *store.Store) (targets []addre
 		targets = append(targets, t)
 	}
 	return targets, stop, nil
-}
-
-// tagsFirst returns the image's tags with the one to print in front.
-func (b builtImage) tagsFirst() []string {
-	tags := []string{b.Tag}
-	for _, t := range b.Tags {
-		if t != b.Tag {
-			tags = append(tags, t)
-		}
-	}
-	return tags
-}
-
-// output is the image as package output writes it.
-func (b builtImage) output() output.Image {
-	return output.Image{Name: b.definition.Name, Tags: b.tagsFirst(), Image: b.image, Index: b.index}
 }

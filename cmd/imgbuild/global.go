@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -29,12 +31,13 @@ type global struct {
 	bundles  []string
 
 	running bool     // arguments and flags have been read
+	drawn   bool     // progress has been shown
 	notes   []string // to be told when progress is no longer drawn
 }
 
 func (g *global) register(f *pflag.FlagSet) {
 	f.StringVar(&g.progress, "progress", "auto", "how progress is shown, a `MODE` of auto, tty, plain, rawjson; auto shows it on a terminal only")
-	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection but to push")
+	f.BoolVar(&g.offline, "offline", false, "use only what the store has; open no connection but to push and to a builder")
 	f.BoolVar(&g.json, "json", false, "print results as JSON")
 	f.StringArrayVar(&g.mirrors, "mirror", nil, "`ARCHIVE=URL`[,URL…] to fetch from; archives are debian, debian-security, go and npm; may be repeated")
 	f.StringArrayVar(&g.bundles, "bundle", nil, "`BUNDLE` to take from what no mirror gives, a reference or a file; may be repeated")
@@ -50,17 +53,9 @@ func (g *global) open() (*store.Store, *fetch.Fetcher, *mirror.Mirrors, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	flags := map[string]string{}
-	for _, f := range g.mirrors {
-		archive, url, ok := strings.Cut(f, "=")
-		if !ok || flags[archive] != "" {
-			return nil, nil, nil, usage("--mirror: write ARCHIVE=URL, such as debian=https://mirror.example/debian, each archive once")
-		}
-		flags[archive] = url
-	}
-	m, err := mirror.New(mirror.Options{Flags: flags, Bundles: g.bundles})
+	m, err := g.mirrorsWith(nil, "")
 	if err != nil {
-		return nil, nil, nil, usageError{err}
+		return nil, nil, nil, err
 	}
 	var opts []fetch.Option
 	if g.offline {
@@ -70,12 +65,38 @@ func (g *global) open() (*store.Store, *fetch.Fetcher, *mirror.Mirrors, error) {
 	return s, f, m, err
 }
 
+// mirrorsWith are the mirrors that were named, those of a flag before the others.
+func (g *global) mirrorsWith(more []string, flag string) (*mirror.Mirrors, error) {
+	flags := map[string]string{}
+	read := func(name string, values []string) error {
+		seen := map[string]bool{}
+		for _, f := range values {
+			archive, url, ok := strings.Cut(f, "=")
+			if !ok || seen[archive] {
+				return usage("%s: write ARCHIVE=URL, such as debian=https://mirror.example/debian, each archive once", name)
+			}
+			seen[archive] = true
+			flags[archive] = url
+		}
+		return nil
+	}
+	if err := errors.Join(read("--mirror", g.mirrors), read(flag, more)); err != nil {
+		return nil, err
+	}
+	m, err := mirror.New(mirror.Options{Flags: flags, Bundles: g.bundles})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return m, nil
+}
+
 // show runs work with its progress drawn on standard error.
 func (g *global) show(ctx context.Context, work func(context.Context) error) error {
 	d, err := display.New(g.stderr, g.progress)
 	if err != nil {
 		return usageError{err}
 	}
+	g.drawn = !d.Silent()
 	err = work(progress.With(ctx, d))
 	d.Close()
 	for _, n := range g.notes {
@@ -88,6 +109,13 @@ func (g *global) show(ctx context.Context, work func(context.Context) error) err
 // note is warn for work whose progress is being drawn.
 func (g *global) note(format string, args ...any) {
 	g.notes = append(g.notes, fmt.Sprintf(format, args...))
+}
+
+// noteOnce is note for work that may begin anew.
+func (g *global) noteOnce(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(g.notes, n) {
+		g.notes = append(g.notes, n)
+	}
 }
 
 // warn tells something that is no result and no failure.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,17 +38,20 @@ func completeImmutable(c *cobra.Command) {
 	}
 }
 
-// joinImmutable makes `--immutable MODE` one word: a flag that may stand without
+// optional are the flags that may stand without a value, and their values.
+var optional = map[string][]string{"--immutable": immutabilities, "--local-bases": {basesMissing, basesAlways}}
+
+// joinOptional makes `--immutable MODE` one word: a flag that may stand without
 // a value takes one only with "=".
-func joinImmutable(args []string) []string {
+func joinOptional(args []string) []string {
 	var out []string
 	for i := 0; i < len(args); i++ {
 		if args[i] == "--" {
 			return append(out, args[i:]...)
 		}
-		if args[i] == "--immutable" && i+1 < len(args) && slices.Contains(immutabilities, args[i+1]) {
+		if values := optional[args[i]]; i+1 < len(args) && slices.Contains(values, args[i+1]) {
 			i++
-			out = append(out, "--immutable="+args[i])
+			out = append(out, args[i-1]+"="+args[i])
 			continue
 		}
 		out = append(out, args[i])
@@ -66,8 +68,5 @@ func (g *global) noteKept(repository string, kept []string) {
 	if len(kept) > 1 {
 		verb = "name another image and stay"
 	}
-	note := fmt.Sprintf("%s: %s %s; --immutable none moves tags", repository, strings.Join(kept, ", "), verb)
-	if !slices.Contains(g.notes, note) { // a push that began anew says it again
-		g.note("%s", note)
-	}
+	g.noteOnce("%s: %s %s; --immutable none moves tags", repository, strings.Join(kept, ", "), verb)
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/imgbuild/imgbuild/pkg/container"
+	"github.com/imgbuild/imgbuild/pkg/emulator"
 )
 
 // Exit codes.
@@ -25,6 +26,7 @@ const (
 
 func main() {
 	container.Main() // this program is also what begins containers
+	emulator.Main()  // and the shim of folders
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -56,7 +58,7 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 
 	g := &global{stdout: stdout, stderr: stderr}
 	root := newRoot(g)
-	root.SetArgs(joinImmutable(args))
+	root.SetArgs(joinOptional(args))
 	err := root.ExecuteContext(ctx)
 	switch cause := context.Cause(ctx); {
 	case err != nil && cause != nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,16 +16,21 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
+	"github.com/imgbuild/imgbuild/pkg/container"
+	"github.com/imgbuild/imgbuild/pkg/emulator"
 	"github.com/imgbuild/imgbuild/pkg/lock"
 )
 
 var update = flag.Bool("update", false, "write the golden files of the scripts anew")
 
 func TestMain(m *testing.M) {
+	container.Main() // the command starts itself anew as these
+	emulator.Main()
 	testscript.Main(m, map[string]func(){"imgbuild": main})
 }
 
@@ -57,7 +63,11 @@ func TestScripts(t *testing.T) {
 			"env-file": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], ts.ReadFile(args[1]))
 			},
-			"spoil": spoil,
+			"spoil":    spoil,
+			"platform": platform,
+			"fails":    fails,
+			"called":   called,
+			"written":  written,
 		},
 	})
 }
@@ -99,6 +109,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// written is `written FILE`: waits until the file has a line.
+func written(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: written FILE")
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.HasSuffix(b, []byte("\n")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nobody writes %s", args[0])
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // rebuild builds every platform of a verified image again, from the source
 // that its provenance names, and compares.
-func rebuild(ctx context.Context, g *global, s *store.Store, in *inputs, r *verify.Result) error {
+func rebuild(ctx context.Context, g *global, s *store.Store, e *engineFlags, in *inputs, r *verify.Result) error {
 	dir, err := s.TempDir("verify-*")
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func rebuild(ctx context.Context, g *global, s *store.Store, in *inputs, r *veri
 		if err != nil {
 			return err
 		}
-		if images[i], err = rebuildOne(ctx, g, s, in, src); err != nil {
+		if images[i], err = rebuildOne(ctx, g, s, e, in, src); err != nil {
 			return fmt.Errorf("building %s for %s again: %w", r.Reference, p.Platform, err)
 		}
 		if err := p.Compare(images[i]); err != nil {
@@ -47,7 +47,7 @@ func rebuild(ctx context.Context, g *global, s *store.Store, in *inputs, r *veri
 	return r.CompareIndex(images, platforms)
 }
 
-func rebuildOne(ctx context.Context, g *global, s *store.Store, in *inputs, src *verify.Source) (v1.Image, error) {
+func rebuildOne(ctx context.Context, g *global, s *store.Store, e *engineFlags, in *inputs, src *verify.Source) (v1.Image, error) {
 	with := src.Provenance.BuildDefinition.InternalParameters
 	compression, err := layer.ParseCompression(with.Compression)
 	if err != nil {
@@ -56,10 +56,11 @@ func rebuildOne(ctx context.Context, g *global, s *store.Store, in *inputs, src 
 	if err := sameShim(src.Provenance); err != nil {
 		return nil, err
 	}
-	engine, err := newNative(s, in, compression, g.offline, nil, in.images...)
+	engine, done, err := e.openWith(ctx, g, s, in, compression, nil)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	request := build.Request{Definition: src.Definition.Definition, Lock: src.Lock, Image: src.Image}
 	images, err := engine.Build(ctx, []build.Request{request})
 	if _, gone := errors.AsType[*fetch.NotFoundError](err); gone {

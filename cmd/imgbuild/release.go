@@ -46,6 +46,7 @@ type releasing struct {
 	config string
 	key    string
 	plan   bool
+	engine engineFlags
 }
 
 func newRelease(g *global) *cobra.Command {
@@ -56,11 +57,18 @@ func newRelease(g *global) *cobra.Command {
 		Long:    releaseLong,
 		Example: releaseExample,
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context(), g) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.engine.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return r.run(cmd.Context(), g)
+		},
 	}
 	c.Flags().StringVar(&r.config, "config", release.FileName, "`FILE` that says what is released where")
 	c.Flags().StringVar(&r.key, "key", "", "private `KEY` to sign with, in place of the file's: a PEM file, env:NAME, or command:CMD")
 	c.Flags().BoolVar(&r.plan, "plan", false, "say what would be done, and send and sign nothing")
+	r.engine.register(c.Flags())
+	completeEngine(c)
 	return c
 }
 
@@ -94,10 +102,11 @@ func (r *releasing) run(ctx context.Context, g *global) error {
 		return err
 	}
 	defer in.close()
-	o, err := r.options(ctx, g, c, folder, s, in)
+	o, done, err := r.options(ctx, g, c, folder, s, in)
 	if err != nil {
 		return err
 	}
+	defer done()
 	for _, to := range registries {
 		o.Names = append(o.Names, destinationName(to))
 	}
@@ -137,7 +146,7 @@ func wanted(items []*release.Item) (all []wantedImage) {
 }
 
 // options are what the release works with on this machine.
-func (r *releasing) options(ctx context.Context, g *global, c *release.Config, folder string, s *store.Store, in *inputs) (*release.Options, error) {
+func (r *releasing) options(ctx context.Context, g *global, c *release.Config, folder string, s *store.Store, in *inputs) (_ *release.Options, done func(), err error) {
 	o := &release.Options{
 		Store: s, Compression: layer.Gzip, Version: version(), Identity: identity(), Catalogue: catalogue.Write,
 		Fetch: in, Images: in.images,
@@ -151,27 +160,29 @@ func (r *releasing) options(ctx context.Context, g *global, c *release.Config, f
 	}
 	golang, err := loadDefinition("golang")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.Golang = golang.lock
 	shim, err := build.NewCompiledShim(s, in, golang.lock)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o.Engine = &build.Native{Store: s, Fetch: in, Shim: shim, Compression: o.Compression, Images: in.images}
 	if o.Prover, err = prove.New(s, prove.Options{Toolchain: shim.Toolchain, Fetch: in.Fetch}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.Pusher, err = newPusher(push.StoreMemory(s)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	keychain, err := pullKeychain()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.Read = []image.Option{image.Keychain(keychain)}
-	o.Key, err = r.signer(ctx, g, c, folder)
-	return o, err
+	if o.Key, err = r.signer(ctx, g, c, folder); err != nil {
+		return nil, nil, err
+	}
+	o.Engine, done, err = r.engine.openWith(ctx, g, s, in, o.Compression, nil)
+	return o, done, err
 }
 
 // signer loads the key: that of the flag, else that of the file. A release

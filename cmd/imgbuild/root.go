@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,9 +67,11 @@ func newRoot(g *global) *cobra.Command {
 			default:
 				return usage("no image is named; give one of %s, or the path of an image.yaml", strings.Join(images.Names(), ", "))
 			}
-			err := b.run(cmd.Context(), g, args)
+			err := b.run(cmd.Context(), g, args, cmd.Flags().Changed)
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 && exitCode(err) == exitUsage {
-				return usage("%w; did you mean the command imgbuild %s?", err, near[0])
+				// Of several the first letter decides: it is seldom mistyped.
+				i := slices.IndexFunc(near, func(c string) bool { return strings.HasPrefix(c, args[0][:min(1, len(args[0]))]) })
+				return usage("%w; did you mean the command imgbuild %s?", err, near[max(i, 0)])
 			}
 			return err
 		},
@@ -82,7 +85,15 @@ func newRoot(g *global) *cobra.Command {
 	g.register(root.PersistentFlags())
 	b.register(root.Flags())
 	completeFlags(root)
-	root.AddCommand(newBundle(g), newCopy(g), newList(g), newLock(g), newRegistry(g), newRelease(g), newSchema(g), newVerify(g))
+	root.AddCommand(
+		newBuild(g), newBuildStep(), newBundle(g),
+		newCheck(g), newCompareEngines(g), newCopy(g),
+		newDeploy(g),
+		newFrontend(), newFrontendImage(g),
+		newInit(g), newInvoke(g),
+		newList(g), newLock(g),
+		newRegistry(g), newRelease(g), newSchema(g), newStart(g), newVerify(g),
+	)
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Example = "  . <(imgbuild completion bash)"

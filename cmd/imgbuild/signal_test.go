@@ -46,12 +46,18 @@ func succeed(t *testing.T, dir string, args ...string) string {
 // ended. Like a terminal, it sends the signal to all processes of the command.
 func stop(t *testing.T, after time.Duration, s syscall.Signal, dir string, args ...string) (code int, took time.Duration, stdout, stderr string) {
 	t.Helper()
+	return stopAt(t, func() { time.Sleep(after) }, s, dir, args...)
+}
+
+// stopAt is stop that sends the signal when come returns.
+func stopAt(t *testing.T, come func(), s syscall.Signal, dir string, args ...string) (code int, took time.Duration, stdout, stderr string) {
+	t.Helper()
 	cmd, o, e := command(t, dir, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(after)
+	come()
 	sent := time.Now()
 	_ = syscall.Kill(-cmd.Process.Pid, s) // it may have ended
 	err := cmd.Wait()
@@ -168,8 +174,16 @@ func TestInterrupted(t *testing.T) {
 				}
 				after := time.Duration(float64(whole) * share)
 				code, took, stdout, stderr := stop(t, after, sig, w.dir, args...)
+				// On a busy machine it may not have begun to listen for signals.
+				for n := 0; n < 5 && code == want && after >= time.Second && stderr == "" && stdout == ""; n++ {
+					w.clean(t, name)
+					code, took, stdout, stderr = stop(t, after, sig, w.dir, args...)
+				}
 				switch {
 				case code == 0: // it was quicker this time
+					w.clean(t, name)
+				case code == want && stderr == "" && stdout != "": // all was done, and it was about to end
+					code = 0
 					w.clean(t, name)
 				case code == want && after < time.Second && stderr == "" && stdout == "":
 					interrupted++ // before the program had begun to listen for signals
@@ -180,7 +194,7 @@ func TestInterrupted(t *testing.T) {
 				default:
 					interrupted++
 				}
-				if took > 10*time.Second {
+				if took > 30*time.Second {
 					t.Errorf("after %s: it took %s to stop", after, took)
 				}
 				if code == 0 {
@@ -216,13 +230,18 @@ func (w *workshop) clean(t *testing.T, name string) {
 func TestKilled(t *testing.T) {
 	testtool.Whole(t)
 	w := newWorkshop(t)
-	start := time.Now()
-	succeed(t, w.dir, "./system", "--offline")
-	whole := time.Since(start)
+	var whole time.Duration
 	killed := 0
-	for i := range 10 {
+	// The machine may have been busy when a whole one was timed: then once more.
+	for i := 0; i < 10 || i < 40 && killed < 5; i++ {
+		if i%10 == 0 {
+			w.forget(t)
+			start := time.Now()
+			succeed(t, w.dir, "./system", "--offline")
+			whole = time.Since(start)
+		}
 		w.forget(t)
-		after := whole * time.Duration(i*10+3) / 100
+		after := whole * time.Duration(i%10*10+3) / 100
 		code, _, _, _ := stop(t, after, syscall.SIGKILL, w.dir, "./system", "--offline")
 		if code == 128+int(syscall.SIGKILL) {
 			killed++
@@ -233,7 +252,7 @@ func TestKilled(t *testing.T) {
 	}
 	w.check(t, true)
 	if killed < 5 {
-		t.Errorf("only %d of 10 builds were killed", killed)
+		t.Errorf("only %d builds were killed", killed)
 	}
 }
 

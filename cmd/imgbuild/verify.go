@@ -27,8 +27,9 @@ where there are several, each image is signed by any of them.
 Standard output gets NAME:TAG@DIGEST of each image that is verified; with
 --platform the digest is that of the platform's image where only this one is
 signed. What is attached to it goes to standard error. An image without a signature fails. So
-does one whose signature, provenance or bill of materials is by another key,
-about another image or was changed.
+does one that is signed by another key, or whose signature, provenance or bill
+of materials is about another image or was changed. Attestations by other keys
+are named and not verified.
 
 With --rebuild each image is built again from the definition and the lock that
 its signed provenance names, with this imgbuild, and the digests are compared.
@@ -43,6 +44,7 @@ type verifying struct {
 	keySpecs []string
 	platform string
 	rebuild  bool
+	engine   engineFlags
 
 	images []address.Reference
 	shown  []string // as they were written
@@ -63,12 +65,17 @@ func newVerify(g *global) *cobra.Command {
 			if err := v.parse(g, args); err != nil {
 				return usageError{err}
 			}
+			if err := v.engine.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return v.run(cmd.Context(), g)
 		},
 	}
 	cmd.Flags().StringArrayVar(&v.keySpecs, "key", nil, "`KEY` that images are signed with, a public key's file or env:NAME; may be repeated")
 	cmd.Flags().StringVar(&v.platform, "platform", "", "look at the image of this `PLATFORM` only, such as linux/amd64; at all unless set")
 	cmd.Flags().BoolVar(&v.rebuild, "rebuild", false, "build each image again from its attached source and compare digests")
+	v.engine.register(cmd.Flags())
+	completeEngine(cmd)
 	if err := cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag was never registered
 	}
@@ -162,7 +169,7 @@ func (v *verifying) one(ctx context.Context, g *global, verifier *verify.Verifie
 		return verified{}, err
 	}
 	if v.rebuild {
-		if err := rebuild(ctx, g, verifier.Store, in, r); err != nil {
+		if err := rebuild(ctx, g, verifier.Store, &v.engine, in, r); err != nil {
 			return verified{}, err
 		}
 	}
