@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/imgbuild/imgbuild/pkg/address"
+	"github.com/imgbuild/imgbuild/pkg/scaffold"
 )
 
 // Every command line of imgbuild that the docs show is one that it takes: the
@@ -26,16 +27,40 @@ func TestCommands(t *testing.T) {
 				}
 			}
 		}
-		for _, block := range p.blocks {
-			if block.lang != "" && block.lang != "sh" {
+		for _, block := range p.Blocks {
+			if block.Lang != "" && block.Lang != "sh" {
 				continue
 			}
-			for i, line := range strings.Split(block.text, "\n") {
-				check(block.line+i, line)
+			for i, line := range strings.Split(block.Text, "\n") {
+				check(block.Line+i, line)
 			}
 		}
-		for _, s := range p.spans {
-			check(s.line, s.text)
+		for _, s := range p.Spans {
+			check(s.Line, s.Text)
+		}
+	}
+	// Those in the README of a function that init writes.
+	for _, s := range scaffold.Templates("") {
+		files, err := s.Files("hello")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range files {
+			if f.Path != "README.md" {
+				continue
+			}
+			for i, line := range strings.Split(string(f.Data), "\n") {
+				for _, words := range calls(strings.TrimSpace(line)) {
+					n++
+					if err := b.check(words); err != nil {
+						t.Errorf("%s %s: README.md:%d: imgbuild %s: %v", s.Language, s.Name, i+1, strings.Join(words, " "), err)
+					}
+				}
+			}
+		}
+		if n < 3 {
+			t.Errorf("%s %s: the README has %d commands, want at least three", s.Language, s.Name, n)
 		}
 	}
 	if checked < 40 {
@@ -53,6 +78,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		"imgbuild list --push":                          "--push",
 		"imgbuild copy golang.tar base/golang":          "not a host",
 		"imgbuild schema golang":                        "golang",
+		"imgbuild init cobol hello":                     "no language cobol",
 		"$ imgbuild ./examples/cobol":                   "cobol",
 		"imgbuild lock golang --update=x --compression": "--compression",
 		"A=b go run ./cmd/imgbuild node | imgbuild nod": "nod",
@@ -97,6 +123,9 @@ func (b *built) check(words []string) error {
 		name, words = words[0], words[1:]
 	}
 	known := b.commands[name]
+	if name == "bundle" && len(words) == 3 && words[0] == "unpack" { // of any file, into a folder of any name
+		return nil
+	}
 	for len(words) > 0 {
 		word := words[0]
 		words = words[1:]
@@ -117,6 +146,24 @@ func (b *built) check(words []string) error {
 			if word != "image" && word != "release" {
 				return fmt.Errorf("there is no schema %s", word)
 			}
+		case name == "init":
+			// LANG, then a folder of any name.
+			if !b.hasImage(word, "") && !placeholderRE.MatchString(word) {
+				return fmt.Errorf("there is no language %s", word)
+			}
+			if len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+				words = words[1:]
+			}
+		case name == "invoke", name == "check", name == "start": // what it calls is the reader's own, but for examples
+			if strings.HasPrefix(word, "examples/") {
+				if err := b.checkImage(word); err != nil {
+					return err
+				}
+			}
+		case name == "deploy":
+			if !functionRE.MatchString(word) && !strings.HasPrefix(word, "./") && !strings.HasPrefix(word, "'") && !strings.HasSuffix(word, "'") {
+				return fmt.Errorf("%s is no function and no folder", word)
+			}
 		case name == "copy", name == "verify":
 			if _, err := address.ParseReference(word); err != nil && !strings.HasSuffix(word, ".tar") && !placeholderRE.MatchString(word) {
 				return err
@@ -130,6 +177,9 @@ func (b *built) check(words []string) error {
 	return nil
 }
 
+// functionRE is the name of a function.
+var functionRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+
 var placeholderRE = regexp.MustCompile(`^\[?([a-z.]+/)*[A-Z][A-Z_]*(\[?:[A-Z]+\]?)?[\].…]*$`)
 
 func (b *built) checkImage(ref string) error {
@@ -141,8 +191,8 @@ func (b *built) checkImage(ref string) error {
 		if _, err := os.Stat(at); err == nil {
 			return nil
 		}
-		// What lock writes outside of a checkout: ./golang.
-		if b.hasImage(strings.TrimPrefix(ref, "./"), "") {
+		// What lock and bundle unpack write: ./golang, ./golang-2026.
+		if name, _, _ := strings.Cut(strings.TrimPrefix(ref, "./"), "-"); b.hasImage(name, "") {
 			return nil
 		}
 		return fmt.Errorf("there is no %s", ref)

@@ -86,7 +86,7 @@ func theImgbuild(t *testing.T) *built {
 
 var (
 	flagRE       = regexp.MustCompile(`(?m)^ +(?:-(\w), )?--([a-z][a-z-]*)( [^ \n]+)?(?:  .*)?$`)
-	subcommandRE = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
+	subcommandRE = regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
 )
 
 func flags(help string) command {

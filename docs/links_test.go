@@ -14,10 +14,10 @@ import (
 func TestLinks(t *testing.T) {
 	checked := 0
 	for _, p := range pages(t) {
-		for _, l := range p.links {
-			u, err := url.Parse(l.text)
+		for _, l := range p.Links {
+			u, err := url.Parse(l.Text)
 			if err != nil {
-				t.Errorf("%s:%d: %q is no link: %v", p.path, l.line, l.text, err)
+				t.Errorf("%s:%d: %q is no link: %v", p.path, l.Line, l.Text, err)
 				continue
 			}
 			if u.Scheme != "" {
@@ -29,11 +29,11 @@ func TestLinks(t *testing.T) {
 				to = path.Join(path.Dir(p.path), u.Path)
 			}
 			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(to))); err != nil || strings.HasPrefix(to, "..") {
-				t.Errorf("%s:%d: there is no %s", p.path, l.line, to)
+				t.Errorf("%s:%d: there is no %s", p.path, l.Line, to)
 				continue
 			}
 			if u.Fragment != "" && !hasAnchor(read(t, to), u.Fragment) {
-				t.Errorf("%s:%d: %s has no heading #%s", p.path, l.line, to, u.Fragment)
+				t.Errorf("%s:%d: %s has no heading #%s", p.path, l.Line, to, u.Fragment)
 			}
 		}
 	}
@@ -43,8 +43,8 @@ func TestLinks(t *testing.T) {
 }
 
 func hasAnchor(p page, anchor string) bool {
-	for _, h := range p.headings {
-		if slug(h.text) == anchor {
+	for _, h := range p.Headings {
+		if slug(h.Text) == anchor {
 			return true
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/imgbuild/imgbuild/pkg/definition"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
 	"github.com/imgbuild/imgbuild/pkg/release"
+	"github.com/imgbuild/imgbuild/pkg/scaffold"
+	"github.com/imgbuild/imgbuild/pkg/template"
 )
 
 // A definition around one layer.
@@ -33,55 +35,55 @@ variants:
 // What the docs show of imgbuild.yaml and image.yaml is accepted by what reads
 // these files.
 func TestSamples(t *testing.T) {
-	configurations, definitions, releases := 0, 0, 0
+	configurations, definitions, releases, templates := 0, 0, 0, 0
 	for _, p := range pages(t) {
-		for _, b := range p.blocks {
-			if b.lang != "yaml" {
+		for _, b := range p.Blocks {
+			if b.Lang != "yaml" {
 				continue
 			}
-			text := dedent(b.text)
+			text := b.Text
 			switch {
 			case strings.HasPrefix(text, "mirrors:"):
 				configurations++
 				file := write(t, mirror.File, text)
 				if _, err := mirror.New(mirror.Options{File: file}); err != nil {
-					t.Errorf("%s:%d: %v", p.path, b.line, err)
+					t.Errorf("%s:%d: %v", p.path, b.Line, err)
+				}
+			case strings.HasPrefix(text, "edition:"), strings.HasPrefix(text, "ROSTemplateFormatVersion:"):
+				templates++
+				functions, err := template.Load(write(t, "template.yaml", text))
+				if err != nil {
+					t.Errorf("%s:%d: %v", p.path, b.Line, err)
+				}
+				for _, f := range functions {
+					if found := template.Lint(f); len(found) > 0 {
+						t.Errorf("%s:%d: %v", p.path, b.Line, found)
+					}
 				}
 			case strings.Contains(text, "destinations:"):
 				releases++
 				if _, err := release.ReadFile(write(t, release.FileName, text)); err != nil {
-					t.Errorf("%s:%d: %v", p.path, b.line, err)
+					t.Errorf("%s:%d: %v", p.path, b.Line, err)
 				}
 			case strings.Contains(text, "variants:"):
 				definitions++
 				if _, err := definition.Load(write(t, "image.yaml", text)); err != nil {
-					t.Errorf("%s:%d: %v", p.path, b.line, err)
+					t.Errorf("%s:%d: %v", p.path, b.Line, err)
 				}
 			case strings.HasPrefix(text, "debian:"):
 				definitions++
 				whole := head + "        " + strings.ReplaceAll(text, "\n", "\n        ") + "\n" + tail
 				if _, err := definition.Load(write(t, "image.yaml", whole)); err != nil {
-					t.Errorf("%s:%d: %v", p.path, b.line, err)
+					t.Errorf("%s:%d: %v", p.path, b.Line, err)
 				}
 			default:
-				t.Errorf("%s:%d: the test does not know what this YAML is", p.path, b.line)
+				t.Errorf("%s:%d: the test does not know what this YAML is", p.path, b.Line)
 			}
 		}
 	}
-	if configurations < 3 || definitions < 2 || releases < 1 {
-		t.Errorf("%d configurations, %d definitions and %d releases; the docs have more", configurations, definitions, releases)
+	if configurations < 3 || definitions < 2 || releases < 1 || templates < 2 {
+		t.Errorf("%d configurations, %d definitions, %d releases and %d templates; the docs have more", configurations, definitions, releases, templates)
 	}
-}
-
-// dedent takes away the indentation that a block in a list has.
-func dedent(text string) string {
-	first := len(text) - len(strings.TrimLeft(text, " "))
-	indent := text[:first]
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimPrefix(lines[i], indent)
-	}
-	return strings.Join(lines, "\n")
 }
 
 func write(t *testing.T, name, text string) string {
@@ -99,6 +101,28 @@ func TestKeys(t *testing.T) {
 	keysOf(t, release.Schema, 15, "docs/release.md")
 }
 
+// Every rule for templates, and every function to begin with, is in its page.
+func TestRulesAndFunctions(t *testing.T) {
+	code := func(page string) map[string]bool {
+		words := map[string]bool{}
+		for _, s := range read(t, page).Spans {
+			words[s.Text] = true
+		}
+		return words
+	}
+	rules, functions := code("docs/template.md"), code("docs/init.md")
+	for rule := range template.Rules {
+		if !rules[rule] {
+			t.Errorf("docs/template.md does not say what the rule %s is", rule)
+		}
+	}
+	for _, s := range scaffold.Templates("") {
+		if !functions[s.Name] {
+			t.Errorf("docs/init.md does not say what the template %s is", s.Name)
+		}
+	}
+}
+
 func keysOf(t *testing.T, file []byte, least int, page string) {
 	t.Helper()
 	var schema any
@@ -112,11 +136,11 @@ func keysOf(t *testing.T, file []byte, least int, page string) {
 	}
 	p := read(t, page)
 	var code strings.Builder
-	for _, b := range p.blocks {
-		code.WriteString(b.text + "\n")
+	for _, b := range p.Blocks {
+		code.WriteString(b.Text + "\n")
 	}
-	for _, s := range p.spans {
-		code.WriteString(s.text + "\n")
+	for _, s := range p.Spans {
+		code.WriteString(s.Text + "\n")
 	}
 	for key := range keys {
 		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `\b`).MatchString(code.String()) {
