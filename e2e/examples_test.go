@@ -9,7 +9,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/mirror"
@@ -91,23 +90,7 @@ func buildahBuild(t testing.TB, dir, dockerfile string, buildArgs map[string]str
 	dest := filepath.Join(t.TempDir(), "layout")
 	run("push", "--quiet", imageID, "oci:"+dest+":built")
 	run("rmi", "--force", imageID)
-	path, err := layout.FromPath(dest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	index, err := path.ImageIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := index.IndexManifest()
-	if err != nil || len(m.Manifests) != 1 {
-		t.Fatalf("buildah's layout has %d images: %v", len(m.Manifests), err)
-	}
-	img, err := index.Image(m.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
+	return onlyImage(t, dest)
 }
 
 // buildArgs are an example's arguments: the base, its slim variant, and this machine's mirrors,

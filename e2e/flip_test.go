@@ -23,10 +23,9 @@ func slimBlobs(t testing.TB, store string) []string {
 	layout := filepath.Join(t.TempDir(), "layout")
 	run{store: store}.ok(t, slimGo, "--output", "type=oci,dest="+layout)
 	var found []string
-	for _, e := range entries(t, filepath.Join(layout, "blobs", "sha256")) {
-		name := filepath.Base(e)
-		if _, err := os.Stat(filepath.Join(store, "blobs", "sha256", name)); err == nil {
-			found = append(found, name)
+	for _, h := range layersOf(t, onlyImage(t, layout)) {
+		if _, err := os.Stat(filepath.Join(store, "blobs", "sha256", h.Hex)); err == nil {
+			found = append(found, h.Hex)
 		}
 	}
 	if len(found) != 2 {

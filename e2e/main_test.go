@@ -2,6 +2,8 @@
 // mirrors, a real registry, and the programs that pull and run images. It
 // wants root (containers) and, cold, some minutes and 8 GB of disk.
 //
+// What the docs say is run here too, as it is printed (blocks_test.go).
+//
 // All tests share one store, in IMGBUILD_TEST_STORE or else in a folder that
 // goes away, one registry and one dockerd.
 package e2e
@@ -20,7 +22,7 @@ import (
 )
 
 var (
-	// binary is imgbuild, built from this checkout as releases are.
+	// binary is imgbuild, built from this checkout. It has no C, as releases.
 	binary string
 	// scratch goes away after the tests. Its path is short: sockets are there.
 	scratch string
@@ -34,7 +36,11 @@ func TestMain(m *testing.M) {
 		fmt.Println("e2e: all tests are long, and left out with -short")
 		return
 	}
-	code, err := setUp(m)
+	err := enterCloud()
+	code := 1
+	if err == nil {
+		code, err = setUp(m)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		code = 1
@@ -49,6 +55,13 @@ func setUp(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(scratch)
 	defer func() { cleanUp.run() }()
+	if os.Getenv(cloudAddress) != "" {
+		dir, err := trust()
+		if err != nil {
+			return 1, err
+		}
+		defer os.RemoveAll(dir)
+	}
 	if sharedStore = os.Getenv("IMGBUILD_TEST_STORE"); sharedStore == "" {
 		sharedStore = filepath.Join(scratch, "store")
 	}

@@ -65,10 +65,17 @@ catalogue: page
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	again := run{dir: dir}.do(t, "release")
-	if took := time.Since(start); again.code != 0 || again.stdout != out || !strings.Contains(again.stderr, "nothing to do") || took > 10*time.Second {
-		t.Errorf("again: exit %d in %v: %s", again.code, took, tail(again.stderr))
+	best := time.Hour // of some: the machine may be busy
+	for n := 0; n < 5 && best > 10*time.Second; n++ {
+		start := time.Now()
+		again := run{dir: dir}.do(t, "release")
+		best = min(best, time.Since(start))
+		if again.code != 0 || again.stdout != out || !strings.Contains(again.stderr, "nothing to do") {
+			t.Errorf("again: exit %d: %s", again.code, tail(again.stderr))
+		}
+	}
+	if best > 10*time.Second {
+		t.Errorf("again: it took %s", best)
 	}
 	if after, err := os.Stat(file); err != nil || !after.ModTime().Equal(before.ModTime()) {
 		t.Errorf("release.json was written again: %v", err)

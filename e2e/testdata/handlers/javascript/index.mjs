@@ -13,9 +13,12 @@ export const nested = { deep: async () => common.name };
 export const context = async (event, context) => context;
 
 // Streams.
-export const generated = async function* () {
+let goOn;
+export const generated = async function* (event) {
+  if (event.toString() === "go") goOn();
+  const told = event.toString() === "wait" && new Promise((resolve) => (goOn = resolve));
   yield "one ";
-  await sleep(300);
+  await told;
   yield Buffer.from("two");
 };
 export const web = async () => new Blob(["a web ", "stream"]).stream();
