@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,16 +19,16 @@ func main() {
 	workshop.Main(func(ctx context.Context, w *workshop.Workshop) error { return bench(ctx, w, *runs) })
 }
 
-func bench(ctx context.Context, w *workshop.Workshop, runs int) (err error) {
+func bench(ctx context.Context, w *workshop.Workshop, runs int) error {
 	c, err := peer.NewContext(ctx, w) // fetches the inputs and compiles the shim too
 	if err != nil {
 		return err
 	}
-	b, err := peer.StartBuildKit(ctx, w)
+	b, err := peer.StartBuildKit(w)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer b.Close()
 	ourFile, theirFile := filepath.Join(w.Dir, "ours.tar"), filepath.Join(w.Dir, "theirs.tar")
 	theirBuild := func() (measure.Sample, error) {
 		return b.Build(ctx, c, "--no-cache", "--output", "type=oci,compression=gzip,dest="+theirFile)

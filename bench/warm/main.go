@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,16 +25,16 @@ type row struct {
 	ours, theirs func() (measure.Sample, error)
 }
 
-func bench(ctx context.Context, w *workshop.Workshop, runs int) (err error) {
+func bench(ctx context.Context, w *workshop.Workshop, runs int) error {
 	c, err := peer.NewContext(ctx, w)
 	if err != nil {
 		return err
 	}
-	b, err := peer.StartBuildKit(ctx, w)
+	b, err := peer.StartBuildKit(w)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer b.Close()
 	r, err := testtool.StartRegistry(w.Dir)
 	if err != nil {
 		return err

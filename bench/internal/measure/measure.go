@@ -29,8 +29,13 @@ type Sample struct {
 // Run runs the command to its end. A failure's error has what it wrote to
 // standard error.
 func Run(ctx context.Context, env []string, name string, args ...string) (Sample, error) {
+	return RunIn(ctx, "", env, name, args...)
+}
+
+// RunIn is Run with a working directory.
+func RunIn(ctx context.Context, dir string, env []string, name string, args ...string) (Sample, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	var out, errs bytes.Buffer

@@ -89,9 +89,10 @@ func (w *Workshop) RunOther(ctx context.Context, program string, args ...string)
 }
 
 // DropLayers makes the store forget all layers, and what they were made from
-// stays. The shim's program counts as such.
+// stays. The shim's program counts as such, and so does imgbuild's own as builders
+// get it.
 func (w *Workshop) DropLayers() error {
-	return w.dropLayers(func(string) bool { return true })
+	return w.dropLayers(func(key string) bool { return !strings.HasPrefix(key, "assembler ") })
 }
 
 // dropLayers makes the store forget the layers whose key is chosen.
@@ -134,6 +135,16 @@ func (w *Workshop) dropLayers(chosen func(key string) bool) error {
 // DropShims makes the store forget the layers that hold a shim.
 func (w *Workshop) DropShims() error {
 	return w.dropLayers(func(key string) bool { return len(key) > 5 && key[:5] == "shim " })
+}
+
+// DropFunctions makes the store forget what was made of functions.
+func (w *Workshop) DropFunctions() error {
+	for _, kind := range []string{"go-function", "typescript-function"} {
+		if err := os.RemoveAll(filepath.Join(w.Store, "records", kind)); err != nil {
+			return err
+		}
+	}
+	return w.dropLayers(func(key string) bool { return strings.HasPrefix(key, "function ") })
 }
 
 // CopyShim writes a shim of the store, whichever platform it is for, to
