@@ -40,7 +40,7 @@ test-e2e:
 # their packages.
 test-packages:
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test -vet=off $(RACE) -short -timeout 40m ./...
-	$(GO) test -vet=off -p 1 -timeout 40m $(LONG)
+	$(GO) test -vet=off -p 2 -timeout 40m $(LONG)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -38,7 +38,7 @@ var imgbuild = sync.OnceValues(func() (*built, error) {
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "imgbuild")
 	compile := exec.Command("go", "build", "-o", binary, "./cmd/imgbuild")
-	compile.Dir = root
+	compile.Dir, compile.Env = root, append(os.Environ(), "CGO_ENABLED=0") // as others compile it
 	if out, err := compile.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compiling imgbuild: %w\n%s", err, out)
 	}

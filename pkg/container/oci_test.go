@@ -13,6 +13,7 @@ import (
 
 // TestOCIRuntimes runs the other tests with each of them.
 func TestOCIRuntimes(t *testing.T) {
+	testtool.Whole(t)
 	const (
 		any      = "TestWhatRuns|TestOneOutput|TestSeparate|TestLinkedFolder|TestNetworks|TestEnd|TestWhatCannotStart|TestCopied|TestNothingStays"
 		rootOnly = "|TestUsers|TestStartGivenUp|TestKilled"

@@ -50,7 +50,7 @@ var imgbuild = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(dir, "imgbuild")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/imgbuild")
-	cmd.Dir = testtool.ModuleRoot()
+	cmd.Dir, cmd.Env = testtool.ModuleRoot(), append(os.Environ(), "CGO_ENABLED=0") // as others compile
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/imgbuild/imgbuild/internal/testtool"
 	"github.com/imgbuild/imgbuild/pkg/input/inputtest"
 )
 
@@ -83,6 +84,7 @@ func newest(t *testing.T, src Source) string {
 }
 
 func TestRealLock(t *testing.T) {
+	testtool.Whole(t)
 	st := inputtest.SharedStore(t)
 	src := inputtest.Mirror(t, st)
 	version := newest(t, src)

@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "program")
-	if out, err := exec.Command("go", "build", "-o", binary, "./testdata/program").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", binary, "./testdata/program")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as others compile
+	if out, err := build.CombinedOutput(); err != nil {
 		panic(string(out))
 	}
 	code := m.Run()
