@@ -31,6 +31,10 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 		defer cancel(nil)
 		r = r.WithContext(ctx)
 		r.Body = &limited{r.Body, fc.MaxBodyBytes, cancel}
+		// The answer may begin before the body ends. Else the server closes the body
+		// then, and the client cuts the answer off where it has not seen the body's
+		// end yet. A recorder knows nothing of it.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	proxy := &httputil.ReverseProxy{
 		Transport:     c,
